@@ -1,0 +1,99 @@
+"""Facts that the engine is told, in the past tense.  Nothing else ever enters it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from detectors.contract import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePart:
+    """Where records come from: a topic's partition, or a file (partition 0, lines as offsets)."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A record that breaks the contract, as data: the stream goes on."""
+
+    part: int  # index of its SourcePart
+    offset: int
+    path: str  # the field's path, "" for the record as a whole
+    reason: str  # closed list, safe as a metric label: see monitor/core/decode.py
+    detail: str  # what was wrong, in words
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsArrived:
+    """Records of one or several partitions, decoded, in the order in which they were read."""
+
+    batch: Batch
+    ranges: tuple[tuple[int, int, int], ...]  # (part, first offset, last offset) read, broken records included
+    quarantined: tuple[Quarantined, ...] = ()
+    end_offsets: tuple[tuple[int, int], ...] = ()  # (part, offset after the last record there is), where known
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """The wall clock was read.  Live from the one clock reader; in a replay from the audit trail."""
+
+    now_ns: int
+    lagging: tuple[int, ...] = ()  # parts that have records which we have not read
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSaid:
+    """A person's message, signature verified: a `halt`, or a `resume` with both signatures."""
+
+    payload: Mapping[str, Any]
+    people: tuple[str, ...]
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySaid:
+    """A gateway's `hello`, `ack` or `refusal`, signature verified."""
+
+    payload: Mapping[str, Any]
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSaid:
+    """Another monitor's `halt` or `state`, signature verified."""
+
+    payload: Mapping[str, Any]
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSettled:
+    """What became of a command: one road's outcome."""
+
+    what: str  # "halt", "state", "page", "snapshot", "audit", "dead_letter"
+    key: str  # halt_id, page key, ...
+    road: str  # "kafka", "mqtt", "alertmanager", "webhook", "disk"
+    ok: bool
+    at_ns: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged:
+    """The feed or a road came up or went down, as seen by whoever held the socket."""
+
+    link: str  # "kafka", "mqtt", or "<topic>/<partition>"
+    up: bool
+    at_ns: int
+    detail: str = ""
+
+
+Input = (
+    RecordsArrived | TimePassed | OperatorSaid | GatewaySaid | PeerSaid | CommandSettled | LinkChanged
+)

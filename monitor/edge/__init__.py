@@ -1,0 +1,1 @@
+"""Does, never decides: one file per outside thing; no file here imports another."""
