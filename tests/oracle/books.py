@@ -1,0 +1,139 @@
+"""What the slow ledger remembers (orders, executions, parents, pairs) and what it says (postings).
+
+Names are texts, "" where absent; quantities are 1e-8; codes count up and are never used again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Final
+
+from detectors.posting import PostingKind
+
+UNKNOWN_ACCOUNT: Final = "?"
+
+
+@dataclass
+class Posting:
+    """One row of `detectors.posting`, with texts for names and `None` for no price."""
+
+    kind: PostingKind
+    row: int
+    at: int
+    clock: int
+    low: int
+    part: int
+    offset: int
+    order: int = -1
+    parent: int = -1
+    who: tuple[str, ...] = ()
+    account: str = ""
+    strategy: str = ""
+    host: str = ""
+    session: str = ""
+    symbol: str = ""
+    venue: str = ""
+    sign: int = 0
+    pair: tuple[str, str] = ("", "")
+    qty: int = 0
+    px: int | None = None
+    fill: int = 0
+    work: int = 0
+    pos: int = 0
+    base: int = 0
+    exec: int = -1
+    bits: int = 0
+    sent_at: int = 0
+
+
+@dataclass
+class Parent:
+    code: int
+    name: str
+    trade_date: str
+    who: dict[str, str]
+    symbol: str = ""
+    sign: int = 0
+    qty: int = 0
+    booked: int = 0
+    is_announced: bool = False
+    is_done: bool = False
+    is_held: bool = False
+    bookings: list[tuple[int, int, int | None]] = field(default_factory=list)  # those that name no total
+
+
+@dataclass
+class Order:
+    """A whole replace chain, or a placeholder for one that nobody announced yet."""
+
+    code: int
+    trade_date: str
+    session: str
+    who: dict[str, str]
+    symbol: str = ""
+    venue: str = ""
+    sign: int = 0
+    qty: int = 0
+    px: int | None = None
+    tif: str = ""
+    is_conditional: bool = False
+    is_package: bool = False
+    is_manual: bool = False
+    parent: Parent | None = None
+    sent_at: int = 0
+    working: int = 0
+    consumed: int = 0  # what executions ever took: a bust gives nothing of it back
+    is_announced: bool = False
+    is_answered: bool = False
+    is_open: bool = True
+    is_killed: bool = False  # cancelled, rejected or closed: a replace cannot bring it back
+    replaced_by: set[str] = field(default_factory=set)
+    executions: list[Execution] = field(default_factory=list)
+
+
+@dataclass
+class Execution:
+    code: int
+    space: str  # venue, or else session, or else order id
+    trade_date: str
+    names: list[str]  # its exec id and those of its corrections
+    order: Order
+    qty: int
+    px: int
+    at: int
+    sign: int  # +1 also where no side is known
+    is_booked: bool  # a package is not
+    symbol: str
+    venue: str
+    own: dict[str, str]  # what the fill itself said: account, symbol, venue; goes before its order's word
+    who: dict[str, str] = field(default_factory=dict)
+    parent: Parent | None = None
+    told: list[tuple[int, int, Order]] = field(default_factory=list)  # every content that was taken in
+    is_live: bool = True
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return (self.who["account"], self.symbol)
+
+
+@dataclass
+class Pair:
+    """What is known of one account in one symbol."""
+
+    base: int = 0
+    as_of: int | None = None
+    moves: list[tuple[int, int]] = field(default_factory=list)  # (AT, change of position)
+
+    def known_at(self, as_of: int) -> int:
+        return self.base + sum(change for at, change in self.moves if at <= as_of)
+
+
+@dataclass
+class Counter:
+    """Hands out codes."""
+
+    next_code: count[int] = field(default_factory=lambda: count(1))
+
+    def __call__(self) -> int:
+        return next(self.next_code)
