@@ -1,0 +1,51 @@
+"""What can be said of a partition besides its records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monitor.core.inputs import LinkChanged
+from monitor.edge.kafka_in.drain import Chunk
+
+Key = tuple[str, int]  # topic, partition
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A topic to read, and where to begin in a partition that no snapshot knows."""
+
+    topic: str
+    since_ns: int | None = None  # the session's start; None: from the beginning
+    whole: bool = False  # every partition, whatever the instance's own list says
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Reading of a partition begins here."""
+
+    topic: str
+    partition: int
+    offset: int
+    why: str  # "snapshot", "session", "nothing_since", "beginning", "new_partition"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Records [first, end) will never be read; `end` below `first` is an offset that went back."""
+
+    topic: str
+    partition: int
+    first: int
+    end: int
+    why: str  # "retention", "truncated", "recreated", "partition_gone", "corrupt", "too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far behind the end of a partition we read."""
+
+    records: int
+    seconds: float  # age of the last record read while there are more; 0 when there are none
+
+
+Fact = Chunk | Started | Gap | LinkChanged
