@@ -6,6 +6,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.real.fixtures"]
+
 # Compiled code is slow at its first call only, and the machine is shared: no deadlines, no timed tests.
 patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 settings.register_profile("quick", max_examples=25, **patient)
