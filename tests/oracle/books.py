@@ -16,7 +16,7 @@ UNKNOWN_ACCOUNT: Final = "?"
 
 @dataclass
 class Posting:
-    """One row of `detectors.posting`, with texts for names and `None` for no price."""
+    """One row of `detectors.posting`, with texts for names and `None` for what is not there."""
 
     kind: PostingKind
     row: int
@@ -27,7 +27,7 @@ class Posting:
     offset: int
     order: int = -1
     parent: int = -1
-    who: tuple[str, ...] = ()
+    who: tuple[str, ...] | None = None
     account: str = ""
     strategy: str = ""
     host: str = ""
@@ -35,8 +35,8 @@ class Posting:
     symbol: str = ""
     venue: str = ""
     sign: int = 0
-    pair: tuple[str, str] = ("", "")
-    qty: int = 0
+    pair: tuple[str, str] | None = None
+    qty: int | None = None
     px: int | None = None
     fill: int = 0
     work: int = 0
@@ -52,12 +52,11 @@ class Parent:
     code: int
     name: str
     trade_date: str
-    who: dict[str, str]
+    who: dict[str, str] | None = None  # None: nobody announced it yet
     symbol: str = ""
     sign: int = 0
     qty: int = 0
     booked: int = 0
-    is_announced: bool = False
     is_done: bool = False
     is_held: bool = False
     bookings: list[tuple[int, int, int | None]] = field(default_factory=list)  # those that name no total
@@ -70,9 +69,9 @@ class Order:
     code: int
     trade_date: str
     session: str
-    who: dict[str, str]
+    venue: str
+    who: dict[str, str] | None = None  # None: nobody announced it yet
     symbol: str = ""
-    venue: str = ""
     sign: int = 0
     qty: int = 0
     px: int | None = None
@@ -84,33 +83,41 @@ class Order:
     sent_at: int = 0
     working: int = 0
     consumed: int = 0  # what executions ever took: a bust gives nothing of it back
-    is_announced: bool = False
     is_answered: bool = False
     is_open: bool = True
     is_killed: bool = False  # cancelled, rejected or closed: a replace cannot bring it back
     replaced_by: set[str] = field(default_factory=set)
     executions: list[Execution] = field(default_factory=list)
 
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        return (self.who["account"], self.symbol) if self.who else None
+
 
 @dataclass
 class Execution:
+    """What a fill told, or (`state` early) what a bust or a correction told of a fill still to come."""
+
     code: int
-    space: str  # venue, or else session, or else order id
+    space: str  # venue, or else session, or else order id; "" for an early one that named none
     trade_date: str
     names: list[str]  # its exec id and those of its corrections
-    order: Order
-    qty: int
-    px: int
-    at: int
-    sign: int  # +1 also where no side is known
-    is_booked: bool  # a package is not
-    symbol: str
-    venue: str
-    own: dict[str, str]  # what the fill itself said: account, symbol, venue; goes before its order's word
+    state: str = "live"  # live, busted, unbooked (a package), early bust, early correction
+    order: Order | None = None
+    qty: int = 0
+    px: int = 0
+    at: int = 0
     who: dict[str, str] = field(default_factory=dict)
+    symbol: str = ""
+    venue: str = ""
+    sign: int = 1  # +1 also where nobody says a side
+    is_sideless: bool = False
+    is_corrected: bool = False
     parent: Parent | None = None
-    told: list[tuple[int, int, Order]] = field(default_factory=list)  # every content that was taken in
-    is_live: bool = True
+
+    @property
+    def is_early(self) -> bool:
+        return self.state.startswith("early")
 
     @property
     def pair(self) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """The ledger, slow and obvious: what one event did, told in postings.
 
-One method a kind of event, in the order of the contract; whatever is found by walking a list is
-found by walking a list.  The compiled ledger must say the same, posting by posting.
+One method a kind of event; whatever is found by walking a list is found by walking a list, and
+nothing is ever forgotten.  The compiled ledger must say the same, posting by posting.
 
 >>> ledger = Ledger()
 >>> sent = {"kind": "order_new", "ts": 1, "order_id": "O", "account": "A", "symbol": "X", "side": "buy", "qty": 3}
@@ -9,9 +9,9 @@ found by walking a list.  The compiled ledger must say the same, posting by post
 >>> for told in (fill, sent, fill):
 ...     for p in ledger.post(told):
 ...         print(p.kind.name, p.account, p.fill, p.work, p.pos)
-ORDER_ANSWERED ? 0 0 0
 EXECUTED ? 100000000 0 100000000
 ORDER_SENT A 0 200000000 0
+ORDER_ANSWERED A 0 0 0
 MOVED_OUT ? -100000000 0 -100000000
 MOVED_IN A 100000000 0 100000000
 DUPLICATE A 0 0 0
@@ -31,45 +31,49 @@ from tests.oracle.event import WHO, Event
 
 SEQ_REMEMBERED: Final = 64
 BOOKINGS_REMEMBERED: Final = 8
+Columns = dict[str, Any]
 
 
 class Ledger:
-    """Tell it events in order with `post`; it forgets nothing."""
+    """Tell it events in order with `post`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, cold: bool = False) -> None:
+        self.is_cold = cold
+        self.newest_date = ""
         self.clocks = Clocks()
         self.builds: dict[str, str] = {}  # host -> build, by its heartbeats
-        self.streams: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+        self.streams: dict[tuple[str, ...], dict[int, tuple[Any, ...]]] = defaultdict(dict)
         self.orders: list[Order] = []
-        self.order_ids: dict[str, list[Order]] = defaultdict(list)
+        self.order_ids: dict[str, list[Order]] = defaultdict(list)  # the one named last stands last
         self.executions: list[Execution] = []
-        self.early: list[Event] = []  # busts and corrections whose execution has not come yet
-        self.parents: dict[str, list[Parent]] = defaultdict(list)
+        self.parents: dict[str, Parent] = {}
         self.pairs: dict[tuple[str, str], Pair] = defaultdict(Pair)
-        self.next_order, self.next_parent, self.next_execution = Counter(), Counter(), Counter()
+        self.next_code = Counter()
 
     def post(
         self, raw: Mapping[str, Any], part: int = 0, offset: int = 0, arrival: int = 0, row: int = 0
     ) -> list[Posting]:
         told = Event({field: value for field, value in raw.items() if value is not None})
         times = self.clocks.hear(told, part, arrival)
-        if told.text("host") and told.text("build"):
-            self.builds[told.text("host")] = told.text("build")
+        if self.newest_date and told.trade_date > self.newest_date:
+            self.is_cold = False  # a session has begun before our eyes
+        self.newest_date = max(self.newest_date, told.trade_date)
         entry = Entry(self, told, times, part, offset, row)
         if self._told_before(told):
-            entry.say(K.DUPLICATE)
+            entry.say(K.DUPLICATE, entry.of_event())
         else:
             tell: Callable[[], None] = getattr(entry, told["kind"], entry.other)
             tell()
         return entry.postings
 
     def _told_before(self, told: Event) -> bool:
+        """Whether a numbered stream says this number again with the same kind and time."""
         if told["seq"] is None:
             return False
+        cell = int(told["seq"]) % SEQ_REMEMBERED
         this = (int(told["seq"]), told["kind"], told.ts)
-        last = self.streams[told.stream][-SEQ_REMEMBERED:]
-        self.streams[told.stream].append(this)
-        return this in last
+        before, self.streams[told.stream][cell] = self.streams[told.stream].get(cell), this
+        return this == before
 
 
 class Entry:
@@ -82,50 +86,67 @@ class Entry:
         self.place = (part, offset, row)
         self.postings: list[Posting] = []
 
-    # -- what is said -------------------------------------------------------------------------
+    # -- what is said, and of whom ------------------------------------------------------------
 
-    def say(self, kind: K, order: Order | None = None, parent: Parent | None = None, **more: Any) -> None:
-        """One posting: attributed to the order, else to the parent, else to whoever told it."""
+    def say(self, kind: K, *of: Columns, **columns: Any) -> None:
+        """One posting; later columns win, bits add up."""
         part, offset, row = self.place
         said = Posting(kind, row, *self.times, part=part, offset=offset)
-        owner = order or parent
-        who = owner.who if owner else self.who(self.told.text("account"))
-        said.symbol = owner.symbol if owner else self.told.text("symbol")
-        said.sign = owner.sign if owner else self.told.sign
-        said.venue = order.venue if order else self.told.text("venue")
-        if order:
-            said.order, said.sent_at = order.code, order.sent_at
-            parent = order.parent
-        if "execution" in more:
-            x: Execution = more.pop("execution")
-            who, said.symbol, said.venue, said.sign = x.who, x.symbol, x.venue, x.sign
-            said.exec, parent = x.code, x.parent
-        said.parent = parent.code if parent else -1
-        said.who = tuple(who[kind] for kind in WHO)
-        said.account, said.strategy = who["account"], who["strategy"]
-        said.host, said.session = who["host"], who["session"]
-        said.pair = (said.account, said.symbol)
-        said.bits = self.notes(order, parent)
-        for column, value in more.items():
-            setattr(said, column, getattr(said, column) | value if column == "bits" else value)
-        if said.bits & (Note.CONDITIONAL | Note.PACKAGE):
-            said.work = 0
+        if self.told.source == "drop_copy":
+            said.bits |= Note.DROP_COPY
+        if self.told["origin"] in ("manual", "external"):
+            said.bits |= Note.MANUAL
+        for each in (*of, columns):
+            for column, value in each.items():
+                setattr(said, column, said.bits | value if column == "bits" else value)
         self.postings.append(said)
 
-    def notes(self, order: Order | None, parent: Parent | None) -> int:
-        bits = Note.DROP_COPY if self.told.source == "drop_copy" else 0
-        if parent and not parent.is_announced:
-            bits |= Note.PARENT_UNKNOWN
-        if order:
-            bits |= Note.CONDITIONAL if order.is_conditional else 0
-            bits |= Note.PACKAGE if order.is_package else 0
-            bits |= Note.ORDER_UNKNOWN if not order.is_announced else 0
-            bits |= Note.MANUAL if order.is_manual else 0
-            bits |= Note.AUCTION if order.tif in ("opg", "cls") else 0
-            if parent and parent.is_announced and order.is_announced:
-                off = order.symbol != parent.symbol or order.sign != parent.sign
-                bits |= Note.OFF_PARENT if off else 0
-        return bits
+    def of_event(self) -> Columns:
+        told = self.told
+        texts = {field: told.text(field) for field in ("account", "strategy", "host", "session", "symbol", "venue")}
+        return {**texts, "sign": told.sign}
+
+    @staticmethod
+    def of_who(who: dict[str, str] | None) -> Columns:
+        if who is None:
+            return {}
+        parts = {field: who[field] for field in ("account", "strategy", "host", "session")}
+        return {**parts, "who": tuple(who[kind] for kind in WHO)}
+
+    def of_parent(self, parent: Parent | None, symbol: str, sign: int) -> Columns:
+        if parent is None:
+            return {"parent": -1}
+        bits = 0
+        if parent.who is None:
+            bits = Note.PARENT_UNKNOWN | (Note.BEFORE_START if self.books.is_cold else 0)
+        elif (parent.symbol, parent.sign) != (symbol, sign):
+            bits = Note.OFF_PARENT
+        return {"parent": parent.code, "bits": bits}
+
+    def of_order(self, order: Order) -> Columns:
+        """An order's own attribution; for a placeholder, the event's."""
+        columns = self.of_parent(order.parent, order.symbol, order.sign)
+        bits: int = columns.get("bits", 0)
+        bits |= Note.CONDITIONAL if order.is_conditional else 0
+        bits |= Note.PACKAGE if order.is_package else 0
+        bits |= Note.MANUAL if order.is_manual else 0
+        bits |= Note.AUCTION if order.tif in ("opg", "cls") else 0
+        if order.who is None:
+            bits |= Note.ORDER_UNKNOWN | (Note.BEFORE_START if self.books.is_cold else 0)
+            own = self.of_event()
+        else:
+            own = {"symbol": order.symbol, "venue": order.venue, "sign": order.sign, "pair": order.pair}
+        return {
+            **columns, **self.of_who(order.who), **own, "bits": bits, "order": order.code, "sent_at": order.sent_at
+        }  # fmt: skip
+
+    def of_execution(self, x: Execution) -> Columns:
+        """Its own attribution, over that of its order."""
+        assert x.order
+        order, parent = self.of_order(x.order), self.of_parent(x.parent, x.symbol, x.sign)
+        bits = order["bits"] | parent.get("bits", 0) | (Note.PACKAGE if x.state == "unbooked" else 0)
+        own = {"symbol": x.symbol, "venue": x.venue, "sign": x.sign, "pair": x.pair, "qty": x.qty, "px": x.px}
+        return {**order, **self.of_who(x.who), **parent, **own, "exec": x.code, "bits": bits}
 
     def who(self, account: str) -> dict[str, str]:
         build = self.told.text("build") or self.books.builds.get(self.told.text("host"), "")
@@ -147,82 +168,65 @@ class Entry:
 
     def new_order(self, order_id: str) -> Order:
         told = self.told
-        order = Order(
-            code=self.books.next_order(),
-            trade_date=told.trade_date,
-            session=told.text("session"),
-            who=self.who(told.text("account") or UNKNOWN_ACCOUNT),
-            symbol=told.text("symbol"),
-            venue=told.text("venue"),
-            sign=told.sign,
-            is_manual=told["origin"] in ("manual", "external"),
-            is_package=told["multileg"] == "package",
-        )
+        order = Order(self.books.next_code(), told.trade_date, told.text("session"), told.text("venue"))
         self.books.orders.append(order)
         self.name_order(order, order_id)
         return order
 
-    def order_meant(self, field: str = "order_id") -> Order:
-        """The order that this event is about, or a placeholder for one that nobody announced."""
-        return self.find_order(self.told[field]) or self.new_order(self.told[field])
+    def order_meant(self) -> Order:
+        """The order that this event is about, or a placeholder for one that nobody announced yet."""
+        order_id, orig = self.told["order_id"], self.told.text("orig_order_id")
+        order = self.find_order(orig or order_id) or self.new_order(orig or order_id)
+        self.name_order(order, order_id)
+        return order
 
-    def find_parent(self) -> Parent | None:
-        """The parent that this event names: an id comes back on a later day once its parent was done."""
+    def parent_meant(self) -> Parent | None:
+        """The latest parent of the name that this event gives, or a placeholder for it."""
         name = self.told.text("parent_id")
         if not name:
             return None
-        latest = self.books.parents[name][-1] if self.books.parents[name] else None
-        if latest and latest.is_done and latest.trade_date < self.told.trade_date:
-            return None
-        return latest
-
-    def parent_meant(self) -> Parent | None:
-        told = self.told
-        if not told.text("parent_id"):
-            return None
-        found = self.find_parent()
-        if found:
-            return found
-        parent = Parent(
-            code=self.books.next_parent(),
-            name=told["parent_id"],
-            trade_date=told.trade_date,
-            who=self.who(told.text("account")),
-            symbol=told.text("symbol"),
-            sign=told.sign,
-        )
-        self.books.parents[parent.name].append(parent)
-        return parent
+        if name not in self.books.parents:
+            self.books.parents[name] = Parent(self.books.next_code(), name, self.told.trade_date)
+        return self.books.parents[name]
 
     # -- parents ------------------------------------------------------------------------------
 
+    def say_parent(self, kind: K, parent: Parent, **columns: Any) -> None:
+        own = {} if parent.who is None else {"symbol": parent.symbol, "sign": parent.sign}
+        seen_as = self.of_parent(parent, parent.symbol, parent.sign)
+        self.say(kind, self.of_event(), self.of_who(parent.who), own, seen_as, **columns)
+
     def parent_new(self) -> None:
         told = self.told
-        parent = self.find_parent()
-        if parent and parent.is_announced:
-            self.say(K.DUPLICATE, parent=parent)
-            return
+        known = self.books.parents.get(told["parent_id"])
+        if known and known.who is not None:
+            if not known.is_done or known.trade_date >= told.trade_date:
+                self.say(K.DUPLICATE, self.of_event(), parent=known.code)
+                return
+            del self.books.parents[told["parent_id"]]  # the id came back on another day
         parent = self.parent_meant()
         assert parent
-        parent.is_announced = True
-        parent.trade_date = told.trade_date
-        parent.who = self.who(told["account"])
+        parent.trade_date, parent.who = told.trade_date, self.who(told["account"])
         parent.symbol, parent.sign = told["symbol"], told.sign
-        parent.qty = told.number("qty") or 0
-        self.say(K.PARENT_OPENED, parent=parent, qty=parent.qty, px=told.number("price"))
+        qty = told.number("qty")
+        parent.qty = parent.qty or qty or 0  # unless it was amended before we heard of it
+        self.say_parent(K.PARENT_OPENED, parent, qty=qty, px=told.number("price"))
 
     def parent_replace(self) -> None:
         parent = self.parent_meant()
         assert parent
-        parent.qty = self.told.number("qty") or 0
-        parent.is_done = False
-        self.say(K.PARENT_AMENDED, parent=parent, qty=parent.qty, px=self.told.number("price"))
+        qty = self.told.number("qty") or 0
+        changed = qty != parent.qty or parent.is_done
+        parent.qty, parent.is_done = qty, False
+        kind = K.PARENT_AMENDED if changed else K.DUPLICATE
+        self.say_parent(kind, parent, qty=qty, px=self.told.number("price"))
 
     def parent_suspend(self) -> None:
         parent = self.parent_meant()
         assert parent
-        parent.is_held = bool(self.told["suspended"])
-        self.say(K.PARENT_HELD if parent.is_held else K.PARENT_RELEASED, parent=parent)
+        before, parent.is_held = parent.is_held, bool(self.told["suspended"])
+        changed = K.PARENT_HELD if parent.is_held else K.PARENT_RELEASED
+        self.say_parent(changed if parent.is_held != before else K.DUPLICATE, parent)
 
     def parent_fill(self) -> None:
         told = self.told
@@ -231,147 +235,131 @@ class Entry:
         total, last = told.number("cum_qty"), told.number("last_qty") or 0
         if total is None:
             booking = (told.ts, last, told.number("last_px"))
-            if booking in parent.bookings[-BOOKINGS_REMEMBERED:]:
-                self.say(K.DUPLICATE, parent=parent)
-                return
-            parent.bookings.append(booking)
-            total = parent.booked + last
+            is_new = booking not in parent.bookings[-BOOKINGS_REMEMBERED:]
+            if is_new:
+                parent.bookings.append(booking)
+            total = parent.booked + (last if is_new else 0)
         change, parent.booked = total - parent.booked, total
-        self.say(K.PARENT_BOOKED, parent=parent, qty=change, px=told.number("last_px"))
+        self.say_parent(K.PARENT_BOOKED if change else K.DUPLICATE, parent, qty=change, px=told.number("last_px"))
 
     def parent_done(self) -> None:
         parent = self.parent_meant()
         assert parent
-        parent.is_done = True
-        self.say(K.PARENT_DONE, parent=parent)
+        before, parent.is_done = parent.is_done, True
+        self.say_parent(K.DUPLICATE if before else K.PARENT_DONE, parent)
 
     # -- orders -------------------------------------------------------------------------------
 
     def order_new(self) -> None:
         told = self.told
         order = self.find_order(told["order_id"])
-        if order and order.is_announced:
-            is_another_days = order.trade_date < told.trade_date and not order.is_open
-            if not is_another_days:
-                self.say(K.DUPLICATE, order)
+        if order and order.who is not None:
+            if order.is_open or order.trade_date >= told.trade_date:
+                self.say(K.DUPLICATE, self.of_order(order))
                 return
-            order = None
+            order = None  # the id came back on another day
         is_late = order is not None
         order = order or self.new_order(told["order_id"])
-        order.is_announced = True
-        order.session = order.session or told.text("session")
-        order.venue = told.text("venue") or order.venue
         order.who = self.who(told["account"])
-        order.symbol, order.sign, order.tif = told["symbol"], told.sign, told.text("tif")
-        order.qty, order.px = told.number("qty") or 0, told.number("price")
+        order.symbol, order.sign = told["symbol"], told.sign
+        order.session, order.venue = told.text("session"), told.text("venue") or order.venue
+        order.tif = told.text("tif") or "day"  # FIX: an order without a time in force is a day order
+        if not order.qty:  # else it was replaced before we heard of it
+            order.qty, order.px = told.number("qty") or 0, told.number("price")
         order.is_conditional = bool(told["conditional"])
         order.is_package = told["multileg"] == "package"
         order.is_manual = told["origin"] in ("manual", "external")
-        order.parent = self.parent_meant() or order.parent
+        order.parent = self.parent_meant()
         order.sent_at = self.times.at
-        order.working = 0 if order.is_killed else max(order.qty - order.consumed, 0)
-        order.is_open = order.working > 0
+        if order.is_open:
+            self.rework(order, order.qty - order.consumed)
         late = Note.LATE_ORDER if is_late else 0
-        self.say(K.ORDER_SENT, order, qty=order.qty, px=order.px, work=order.working, bits=late)
+        told_qty, told_px = told.number("qty"), told.number("price")
+        self.say(K.ORDER_SENT, self.of_order(order), qty=told_qty, px=told_px, work=order.working, bits=late)
+        if is_late and order.is_answered:
+            self.say(K.ORDER_ANSWERED, self.of_order(order))
         for x in order.executions:
-            if x.is_live:
-                self.move(x)
+            self.move(x)
+
+    @staticmethod
+    def rework(order: Order, leaves: int) -> None:
+        """New leaves.  What was killed stays so, and what nobody announced has none yet."""
+        if order.is_killed or order.who is None:
+            return
+        order.is_open = leaves > 0
+        order.working = 0 if order.is_conditional or order.is_package else max(leaves, 0)
 
     def answer(self, order: Order) -> None:
-        if not order.is_answered:
-            order.is_answered = True
-            self.say(K.ORDER_ANSWERED, order)
+        """The first answer of any kind; of an order not announced yet it is said when it is."""
+        if not order.is_answered and order.who is not None:
+            self.say(K.ORDER_ANSWERED, self.of_order(order))
+        order.is_answered = True
 
-    def may_lower(self, order: Order) -> bool:
+    def may_lower(self, order: Order | None) -> bool:
         """A router speaks for its own orders only; venues and drop copies speak for all."""
-        host = self.told.text("host")
-        stranger = host and order.who["host"] and host != order.who["host"]
-        return not (self.told.source == "router" and stranger)
+        host, owner = self.told.text("host"), order.who["host"] if order and order.who else ""
+        return self.told.source != "router" or not host or not owner or host == owner
 
     def order_ack(self) -> None:
         order = self.order_meant()
-        if order.is_answered:
-            self.say(K.EVENT, order)
-        else:
-            self.answer(order)
+        self.answer(order)
+        self.say(K.EVENT, self.of_order(order))
 
     def order_reject(self) -> None:
-        self._out(Note.REJECTED)
+        self.out(Note.REJECTED)
 
     def order_cancel(self) -> None:
-        reason = self.told.text("reason_class") or "requested"
-        self._out(Note.REQUESTED if reason == "requested" else 0)
+        self.out(Note.REQUESTED if self.told["reason_class"] in (None, "requested") else 0)
 
-    def _out(self, bits: int) -> None:
+    def out(self, bits: int) -> None:
         order = self.order_meant()
         self.answer(order)
         if not self.may_lower(order):
-            self.say(K.EVENT, order)
-            return
-        if order.is_killed:
-            self.say(K.DUPLICATE, order)
-            return
-        self.take_out(order, bits)
+            self.say(K.EVENT, self.of_order(order))
+        elif order.is_killed:
+            self.say(K.DUPLICATE, self.of_order(order))
+        else:
+            self.kill(order, bits)
 
-    def take_out(self, order: Order, bits: int = 0) -> None:
+    def kill(self, order: Order, bits: int = 0) -> None:
         work, order.working = -order.working, 0
         order.is_open, order.is_killed = False, True
-        self.say(K.ORDER_OUT, order, work=work, bits=bits)
+        self.say(K.ORDER_OUT, self.of_order(order), qty=order.qty, work=work, bits=bits)
 
     def replace_request(self) -> None:
-        self._request()
+        order = self.order_meant()
+        qty, px = self.told.number("qty"), self.told.number("price")
+        self.say(K.REQUESTED, self.of_order(order), qty=qty, px=px)
 
-    def cancel_request(self) -> None:
-        self._request()
-
-    def _request(self) -> None:
-        order = self.order_meant("orig_order_id")
-        self.name_order(order, self.told["order_id"])
-        self.say(K.REQUESTED, order, qty=self.told.number("qty") or 0, px=self.told.number("price"))
+    cancel_request = replace_request
 
     def cancel_reject(self) -> None:
-        told = self.told
-        order = self.order_meant("orig_order_id" if told.text("orig_order_id") else "order_id")
+        order = self.order_meant()
         self.answer(order)
-        self.say(K.REQUEST_REFUSED, order)
+        self.say(K.REQUEST_REFUSED, self.of_order(order))
 
     def order_replace(self) -> None:
         told = self.told
-        order = self.order_meant("orig_order_id")
+        order = self.order_meant()
         self.answer(order)
         if told["order_id"] in order.replaced_by:
-            self.say(K.DUPLICATE, order)
+            self.say(K.DUPLICATE, self.of_order(order))
             return
         order.replaced_by.add(told["order_id"])
-        self.name_order(order, told["order_id"])
-        before = order.working
-        order.qty = told.number("qty") or 0
-        if told.number("price") is not None:
-            order.px = told.number("price")
-        if not order.is_killed:
-            order.working = max(order.qty - order.consumed, 0)
-            if order.working < before and not self.may_lower(order):
-                order.working = before
-            order.is_open = order.working > 0
-        self.say(
-            K.ORDER_CHANGED,
-            order,
-            qty=order.qty,
-            px=order.px,
-            work=order.working - before,
-            bits=Note.REPLACED,
-        )
+        before, total = order.working, told.number("qty") or 0
+        order.qty = total if self.may_lower(order) else max(order.qty, total)
+        order.px = order.px if told["price"] is None else told.number("price")
+        self.rework(order, order.qty - order.consumed)
+        change = order.working - before
+        self.say(K.ORDER_CHANGED, self.of_order(order), qty=order.qty, px=order.px, work=change, bits=Note.REPLACED)
 
     def order_restate(self) -> None:
         order = self.order_meant()
         self.answer(order)
-        leaves = self.told.number("leaves_qty") or 0
-        if leaves < order.working and not self.may_lower(order):
-            self.say(K.EVENT, order)
-            return
-        change, order.working = leaves - order.working, leaves
-        order.is_open = leaves > 0
-        self.say(K.ORDER_CHANGED, order, qty=order.qty, px=order.px, work=change)
+        before, leaves = order.working, self.told.number("leaves_qty") or 0
+        if leaves > before or self.may_lower(order):
+            self.rework(order, leaves)
+        self.say(K.ORDER_CHANGED, self.of_order(order), qty=order.qty, work=order.working - before)
 
     # -- executions ---------------------------------------------------------------------------
 
@@ -384,160 +372,170 @@ class Entry:
             return f"session {session}"
         return f"order {told['order_id']}" if told.text("order_id") else ""
 
-    @staticmethod
-    def is_same_space(x: Execution, space: str, order: Order | None) -> bool:
-        """Two venues that were named tell two executions apart; else the same order is proof enough."""
-        if x.space == space or not space:
-            return True
-        return x.order is order and not (x.space.startswith("venue") and space.startswith("venue"))
-
-    def find_execution(self, exec_id: str, order: Order | None) -> Execution | None:
+    def find_execution(self, exec_id: str, order: Order | None, *, any_date: bool) -> Execution | None:
+        """The latest of that name; of the same trade date, if there is one."""
         space = self.space(order)
-        same = [
-            x for x in self.books.executions if exec_id in x.names and self.is_same_space(x, space, order)
-        ]
+
+        def is_here(x: Execution) -> bool:
+            # Two venues that are named tell two executions apart; else the same order is proof enough.
+            two_venues = x.space.startswith("venue") and space.startswith("venue") and x.space != space
+            return not x.space or not space or x.space == space or (x.order is order is not None and not two_venues)
+
+        same = [x for x in reversed(self.books.executions) if exec_id in x.names and is_here(x)]
         today = [x for x in same if x.trade_date == self.told.trade_date]
-        for candidates in ([x for x in today if x.is_live], today, [x for x in same if x.is_live], same):
-            if candidates:
-                return candidates[-1]
-        return None
+        other = [x for x in same if any_date or x.is_early]
+        return next(iter(today + other), None)
 
-    def book(self, pair: tuple[str, str], at: int, change: int) -> int:
-        """Book a change of position; returns the change of BASE: what a stated position held already."""
-        known = self.books.pairs[pair]
-        known.moves.append((at, change))
-        if known.as_of is not None and at <= known.as_of:
-            known.base -= change
-            return -change
-        return 0
+    def book(self, x: Execution, at: int, change: int) -> Columns:
+        """Book a change of an execution's quantity.  What a stated position held already goes off its base."""
+        pair, change = self.books.pairs[x.pair], x.sign * change
+        pair.moves.append((at, change))
+        base = -change if pair.as_of is not None and at <= pair.as_of else 0
+        pair.base += base
+        return {"pos": change, "base": base}
 
-    def say_execution(self, kind: K, x: Execution, quantity: int, at: int, **more: Any) -> None:
-        booked = quantity if x.is_booked else 0
-        base = self.book(x.pair, at, x.sign * booked)
-        self.say(kind, x.order, execution=x, fill=booked, pos=x.sign * booked, base=base, **more)
+    @staticmethod
+    def consume(order: Order, quantity: int) -> int:
+        """Take an executed quantity off an order's leaves; returns the change of what is working."""
+        order.consumed += quantity
+        before, order.working = order.working, max(order.working - quantity, 0)
+        if order.who is not None and order.consumed >= order.qty:
+            order.is_open = False
+        return order.working - before
 
-    def attribute(self, x: Execution) -> None:
-        """Account, symbol, side and venue: the fill's own word, else its order's."""
-        order = x.order
-        x.who = {**order.who, "account": x.own["account"] or order.who["account"]}
-        x.symbol = x.own["symbol"] or order.symbol
-        x.venue = x.own["venue"] or order.venue
+    def rebook(self, x: Execution, change: int) -> Columns:
+        """More takes from the leaves, less gives none back."""
+        assert x.order
+        work = self.consume(x.order, change) if change > 0 else 0
+        return {"fill": change, "work": work, **self.book(x, self.times.at, change)}
 
     def fill(self) -> None:
         told = self.told
         order = self.order_meant()
-        qty, px = told.number("last_qty") or 0, told.number("last_px") or 0
-        x = self.find_execution(told["exec_id"], order)
-        if x and x.trade_date == told.trade_date:
-            self.again(x, qty, px, order)
+        x = self.find_execution(told["exec_id"], order, any_date=False)
+        if x and not x.is_early:
+            self.fill_again(x)
             return
-        x = Execution(
-            code=self.books.next_execution(),
-            space=self.space(order),
-            trade_date=told.trade_date,
-            names=[told["exec_id"]],
-            order=order,
-            qty=qty,
-            px=px,
-            at=self.times.at,
-            sign=told.sign or order.sign or 1,
-            is_booked=told["multileg"] != "package" and not order.is_package,
-            symbol="",
-            venue="",
-            own={field: told.text(field) for field in ("account", "symbol", "venue", "side")},
-            parent=self.parent_meant() or order.parent,
-            told=[(qty, px, order)],
-        )
-        self.attribute(x)
-        self.books.executions.append(x)
-        order.executions.append(x)
         self.answer(order)
-        self.meet_early(x)
-        taken = min(qty, order.working) if self.may_lower(order) else 0
-        order.working -= taken
-        order.consumed += qty
-        order.is_open = order.working > 0
-        if x.is_live:
-            self.say_execution(K.EXECUTED, x, x.qty, x.at, qty=x.qty, px=x.px, work=-taken)
+        qty, px = told.number("last_qty") or 0, told.number("last_px") or 0
+        taken = qty
+        if x is None:
+            x = self.new_execution(told["exec_id"])
+        elif x.state == "early bust":
+            x.state = "busted"
         else:
-            self.say(K.DUPLICATE, order, execution=x, work=-taken)
+            taken, qty, px = max(qty, x.qty), x.qty, x.px
+            x.state, x.is_corrected = "live", True
+        is_package = told["multileg"] == "package" or (order.is_package and told["multileg"] != "leg")
+        x.state = "unbooked" if is_package else x.state
+        x.space, x.trade_date = self.space(order), told.trade_date
+        x.order, x.qty, x.px, x.at = order, qty, px, self.times.at
+        x.who = self.who_of_fill(order)
+        x.symbol, x.venue = told.text("symbol") or order.symbol, told.text("venue") or order.venue
+        x.sign = told.sign or order.sign or 1
+        x.is_sideless = not told.sign and order.who is None
+        x.parent = self.parent_meant() or order.parent
+        order.executions.append(x)
+        work = 0 if is_package and not order.is_package else self.consume(order, taken)
+        booked = {"fill": qty, **self.book(x, x.at, qty)} if x.state == "live" else {}
+        self.say(K.EXECUTED, self.of_execution(x), booked, work=work)
 
-    def again(self, x: Execution, qty: int, px: int, order: Order) -> None:
-        if (qty, px, order) in x.told or not x.is_live:
-            self.say(K.DUPLICATE, x.order, execution=x)
+    def who_of_fill(self, order: Order) -> dict[str, str]:
+        account = self.told.text("account")
+        if order.who is None:
+            return self.who(account or UNKNOWN_ACCOUNT)
+        if not account or account == order.who["account"]:
+            return order.who
+        build = order.who["build"] or self.books.builds.get(order.who["host"], "")
+        return {**order.who, "account": account, "build": build}
+
+    def new_execution(self, exec_id: str) -> Execution:
+        x = Execution(self.books.next_code(), "", self.told.trade_date, [exec_id])
+        self.books.executions.append(x)
+        return x
+
+    def fill_again(self, x: Execution) -> None:
+        """A no-op, or a conflict in which the larger exposure counts."""
+        qty, px = self.told.number("last_qty") or 0, self.told.number("last_px") or 0
+        if x.state != "live" or x.is_corrected or (qty, px) == (x.qty, x.px):
+            self.say(K.DUPLICATE, self.of_execution(x))
             return
-        x.told.append((qty, px, order))
-        change = 0
+        booked: Columns = {}
         if qty * abs(px) > x.qty * abs(x.px):
-            change, x.qty, x.px = qty - x.qty, qty, px
-        self.say_execution(K.CONFLICT, x, change, self.times.at, qty=qty, px=px)
-
-    def meet_early(self, x: Execution) -> None:
-        """Busts and corrections that came before their fill; a bust may name a correction's exec id."""
-        while told := next((e for e in self.books.early if self.concerns(e, x)), None):
-            self.books.early.remove(told)
-            if told["kind"] == "fill_bust":
-                x.is_live = False
-            else:
-                self.take_over(x, told)
-
-    def concerns(self, told: Event, x: Execution) -> bool:
-        if told["exec_ref_id"] not in x.names:
-            return False
-        entry = Entry(self.books, told, self.times, *self.place)
-        order = entry.find_order(told["order_id"]) if told.text("order_id") else None
-        return self.is_same_space(x, entry.space(order), order)
-
-    @staticmethod
-    def take_over(x: Execution, told: Event) -> None:
-        """The numbers of a correction; its own exec id is one more name of the execution."""
-        x.qty, x.px = told.number("last_qty") or 0, told.number("last_px") or 0
-        x.told.append((x.qty, x.px, x.order))
-        if told.text("exec_id"):
-            x.names.append(told["exec_id"])
+            booked = self.rebook(x, qty - x.qty)
+            x.qty, x.px = qty, px
+        self.say(K.CONFLICT, self.of_execution(x), booked)
 
     def execution_meant(self) -> Execution | None:
         told = self.told
         order = self.find_order(told["order_id"]) if told.text("order_id") else None
-        x = self.find_execution(told["exec_ref_id"], order)
-        if not x:
-            if told not in self.books.early:
-                self.books.early.append(told)
-            self.say(K.EVENT, order)
-        return x
+        return self.find_execution(told["exec_ref_id"], order, any_date=True)
 
     def fill_bust(self) -> None:
-        x = self.execution_meant()
-        if not x:
-            return
-        if not x.is_live:
-            self.say(K.DUPLICATE, x.order, execution=x)
-            return
-        x.is_live = False
-        self.say_execution(K.BUSTED, x, -x.qty, self.times.at, qty=x.qty, px=x.px)
+        self.undo(K.BUSTED, self.execution_meant())
 
     def fill_correct(self) -> None:
-        told = self.told
-        x = self.execution_meant()
-        if not x:
+        self.undo(K.CORRECTED, self.execution_meant())
+
+    def undo(self, kind: K, x: Execution | None) -> None:
+        told, is_bust = self.told, kind is K.BUSTED
+        qty, px = told.number("last_qty") or 0, told.number("last_px") or 0
+        if x is None:
+            order = self.find_order(told["order_id"]) if told.text("order_id") else None
+            x = self.new_execution(told["exec_ref_id"])
+            x.space, x.at, x.order = self.space(order), self.times.at, order
+            x.state = "early bust" if is_bust else "early correction"
+            if not is_bust:
+                self.take_over(x, qty, px)
+            self.say(kind, self.of_event(), bits=Note.ORDER_UNKNOWN)
             return
-        numbers = (told.number("last_qty"), told.number("last_px"))
-        if not x.is_live or told.text("exec_id") in x.names or numbers == (x.qty, x.px):
-            self.say(K.DUPLICATE, x.order, execution=x)
+        again = x.state in ("busted", "early bust") or (
+            not is_bust and ((qty, px) == (x.qty, x.px) or told.text("exec_id") in x.names[1:])
+        )
+        whose = self.of_event() if x.is_early else self.of_execution(x)
+        if again:
+            self.say(K.DUPLICATE, whose)
             return
-        before = x.qty
-        self.take_over(x, told)
-        self.say_execution(K.CORRECTED, x, x.qty - before, self.times.at, qty=x.qty, px=x.px)
+        change = (0 if is_bust else qty) - x.qty
+        if change < 0 and not x.is_early and not self.may_lower(x.order):
+            self.say(K.EVENT, whose)
+            return
+        booked = self.rebook(x, change) if x.state == "live" else {}
+        if is_bust:
+            x.state = "early bust" if x.is_early else "busted"
+        else:
+            self.take_over(x, qty, px)
+            booked |= {"qty": qty, "px": px}
+        self.say(kind, whose, booked)
+
+    def take_over(self, x: Execution, qty: int, px: int) -> None:
+        """The numbers of a correction; its own exec id is one more name of the execution."""
+        x.qty, x.px, x.is_corrected = qty, px, True
+        if self.told.text("exec_id") not in ("", *x.names):
+            x.names.append(self.told["exec_id"])
 
     def move(self, x: Execution) -> None:
         """An execution leaves what was known of it and arrives where its late order says."""
-        self.say_execution(K.MOVED_OUT, x, -x.qty, x.at, qty=x.qty, px=x.px)
-        if not x.own["side"]:
-            x.sign = x.order.sign or 1
-        x.is_booked = x.is_booked and not x.order.is_package
-        x.parent = x.order.parent or x.parent
-        self.attribute(x)
-        self.say_execution(K.MOVED_IN, x, x.qty, x.at, qty=x.qty, px=x.px)
+        order = x.order
+        assert order
+        assert order.who
+        was_live = x.state == "live"
+        if was_live:
+            left = {"fill": -x.qty, "at": x.at, **self.book(x, x.at, -x.qty)}
+            own = {"symbol": x.symbol, "venue": x.venue, "sign": x.sign, "pair": x.pair, "qty": x.qty, "px": x.px}
+            self.say(
+                K.MOVED_OUT, self.of_who(x.who), self.of_parent(x.parent, x.symbol, x.sign), own, left,
+                order=order.code, exec=x.code, bits=Note.ORDER_UNKNOWN,
+            )  # fmt: skip
+        account = x.who["account"]
+        x.who = order.who if account in (UNKNOWN_ACCOUNT, order.who["account"]) else {**order.who, "account": account}
+        x.symbol, x.venue = x.symbol or order.symbol, x.venue or order.venue
+        x.sign = order.sign if x.is_sideless else x.sign
+        x.is_sideless = False
+        x.parent = x.parent or order.parent
+        if was_live:
+            arrived = {"fill": x.qty, "at": x.at, **self.book(x, x.at, x.qty)}
+            self.say(K.MOVED_IN, self.of_execution(x), arrived)
 
     # -- the rest -----------------------------------------------------------------------------
 
@@ -545,30 +543,38 @@ class Entry:
         told = self.told
         pair = self.books.pairs[told["account"], told["symbol"]]
         as_of, qty = int(told["as_of"]), told.number("qty") or 0
-        change = 0
-        if pair.as_of is None or as_of >= pair.as_of:
-            change = qty - pair.known_at(as_of)
-            pair.base += change
-            pair.as_of = as_of
-        self.say(K.POSITION_SET, qty=qty, px=told.number("price"), base=change)
+        named = {"pair": (told["account"], told["symbol"])}
+        if pair.as_of is not None and as_of < pair.as_of:
+            self.say(K.DUPLICATE, self.of_event(), named)
+            return
+        change = qty - pair.known_at(as_of)
+        pair.base += change
+        pair.as_of = as_of
+        self.say(K.POSITION_SET, self.of_event(), named, qty=qty, px=told.number("price"), base=change)
 
     def session_phase(self) -> None:
         told = self.told
-        self.say(K.EVENT)
-        if told["phase"] != "closed":
-            return
-        for order in self.books.orders:
-            if order.is_announced and order.is_open and order.tif == "day" and order.venue == told["venue"]:
-                self.take_out(order)
+        if told["phase"] == "pre_open":
+            self.books.is_cold = False
+        self.say(K.EVENT, self.of_event())
+        if told["phase"] == "closed":
+            for order in self.books.orders:
+                is_days = order.tif in ("day", "opg", "cls") and order.trade_date <= told.trade_date
+                if order.who is not None and order.is_open and is_days and order.venue == told["venue"]:
+                    self.kill(order)
+
+    def heartbeat(self) -> None:
+        self.books.builds[self.told["host"]] = self.told["build"]
+        self.say(K.EVENT, self.of_event())
 
     def instrument(self) -> None:
-        self.say(K.INSTRUMENT)
+        self.say(K.INSTRUMENT, self.of_event())
 
     def mark(self) -> None:
-        self.say(K.MARKED, px=self.told.number("price"))
+        self.say(K.MARKED, self.of_event(), px=self.told.number("price"))
 
     def fx(self) -> None:
-        self.say(K.RATED, px=self.told.number("usd"), venue=self.told["currency"])
+        self.say(K.RATED, self.of_event(), px=self.told.number("usd"), venue=self.told["currency"])
 
     def other(self) -> None:
-        self.say(K.EVENT)
+        self.say(K.EVENT, self.of_event())
