@@ -79,7 +79,10 @@ class Alertmanager:
             "json",
             *matchers,
         ]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, timeout=10).stdout)
+        found: list[dict[str, Any]] = json.loads(
+            subprocess.run(command, check=True, capture_output=True, timeout=10).stdout
+        )
+        return found
 
     def _ready(self) -> bool:
         try:

@@ -5,15 +5,17 @@ to come back through a fault proxy (`Kafka.proxy`).  Administration goes through
 """
 
 import asyncio
+import functools
 import shutil
 import subprocess
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from tests.real.parts import HERE, KAFKA_JARS, program
 from tests.real.ports import free_port
@@ -98,7 +100,7 @@ class Kafka:
         for server in self.servers.values():
             server.start()
         for node, server in self.servers.items():
-            server.wait_until(lambda node=node: self._sees_itself(node))
+            server.wait_until(functools.partial(self._sees_itself, node))
 
     def close(self) -> None:
         self._admin = None
@@ -150,7 +152,7 @@ class Kafka:
 
     def leader_of(self, topic: str, partition: int) -> int:
         """The node that leads now, -1 when none does."""
-        return self._partition(topic, partition).leader
+        return int(self._partition(topic, partition).leader)
 
     def in_sync(self, topic: str, partition: int) -> set[int]:
         return set(self._partition(topic, partition).isrs)
@@ -162,7 +164,7 @@ class Kafka:
                 await asyncio.sleep(0.05)
         return leader
 
-    def _partition(self, topic, partition):
+    def _partition(self, topic: str, partition: int) -> Any:
         return (
             self._admin_client()
             .list_topics(topic, timeout=ADMIN_SECONDS_MAX)

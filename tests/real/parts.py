@@ -8,25 +8,27 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
-# Beside the interpreter, so that `make clean` leaves it alone and a new .venv gets it again from Maven's own cache.
-KAFKA_JARS = Path(os.environ.get("KNIGHTWATCH_KAFKA_JARS", HERE.parents[1] / ".venv" / "kafka-4.1.1"))
+KAFKA_VERSION = (HERE / "pom.xml").read_text().partition("<kafka.version>")[2].partition("<")[0]
+# Inside .venv: `make clean` leaves it alone, and a new .venv gets it again from Maven's own cache.
+KAFKA_JARS = Path(
+    os.environ.get("KNIGHTWATCH_KAFKA_JARS", HERE.parents[1] / ".venv" / f"kafka-{KAFKA_VERSION}")
+)
 
 
 @dataclass(frozen=True)
 class Part:
     programs: tuple[str, ...]
     packages: tuple[str, ...]  # Debian's names
-
-    def found(self) -> bool:
-        return all(program_path(program) for program in self.programs)
+    jars: Path | None = None
 
 
 PARTS = {
-    "kafka": Part(("java", "mvn"), ("openjdk-17-jre-headless", "maven")),
+    "kafka": Part(("java",), ("default-jre-headless", "maven"), KAFKA_JARS),
     "mosquitto": Part(("mosquitto", "mosquitto_passwd"), ("mosquitto",)),
     "alertmanager": Part(("prometheus-alertmanager", "amtool"), ("prometheus-alertmanager",)),
     "prometheus": Part(("prometheus", "promtool"), ("prometheus",)),
@@ -47,38 +49,45 @@ def program(name: str) -> str:
 def missing(part: str) -> str | None:
     """A sentence for the reader of a skipped or failed test; None when all is there."""
     wanted = PARTS[part]
-    if part == "kafka" and program_path("java") and (KAFKA_JARS / "kafka_2.13-4.1.1.jar").exists():
-        return None  # Maven was needed only to fetch it
-    if part != "kafka" and wanted.found():
+    if all(map(program_path, wanted.programs)) and (wanted.jars is None or wanted.jars.is_dir()):
         return None
     return f"{part} is missing: `make real` gets it (on Debian: apt-get install {' '.join(wanted.packages)})"
 
 
 def get() -> None:
-    packages = [package for part in PARTS.values() if not part.found() for package in part.packages]
-    if packages:
-        _install(packages)
-    if missing("kafka") and program_path("mvn"):
-        subprocess.run(
+    gaps = [part for part in PARTS if missing(part)]
+    if "kafka" in gaps and all(map(program_path, ("java", "mvn"))):
+        _copy_kafka()
+        gaps.remove("kafka")
+    if gaps:
+        _install([package for part in gaps for package in PARTS[part].packages])
+    if "kafka" in gaps and program_path("mvn"):
+        _copy_kafka()
+
+
+def _copy_kafka() -> None:
+    """Whole or not at all: a folder that is there holds all of it."""
+    KAFKA_JARS.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=KAFKA_JARS.parent) as unfinished:
+        done = subprocess.run(
             [
-                *(program("mvn"), "-q", "-B", "-f", HERE / "pom.xml", "dependency:copy-dependencies"),
-                *("-DincludeScope=runtime", f"-DoutputDirectory={KAFKA_JARS}"),
+                *(program("mvn"), "-q", "-B", "-Dstyle.color=never", "-f", HERE / "pom.xml", "dependency:copy-dependencies"),
+                *("-DincludeScope=runtime", f"-DoutputDirectory={unfinished}/jars"),
             ],
             check=False,
         )
+        if done.returncode == 0:
+            Path(unfinished, "jars").rename(KAFKA_JARS)
 
 
 def _install(packages: list[str]) -> None:
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     if not shutil.which("apt-get") or (root and not shutil.which("sudo")):
         return
-    # No service of theirs may start: the tests start their own, on their own ports.
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for command in (
-        ["apt-get", "update", "-q"],
-        ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages],
-    ):
-        subprocess.run([*root, *command], check=False, env=environment)
+    # RUNLEVEL=1: no service of theirs starts; the tests start their own, on their own ports.
+    quietly = ["env", "RUNLEVEL=1", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"]
+    for words in (["update"], ["install", "--no-install-recommends", *packages]):
+        subprocess.run([*root, *quietly, *words], check=False, stdout=subprocess.DEVNULL)
 
 
 def main() -> int:

@@ -57,7 +57,8 @@ class Prometheus:
         answer = httpx.get(
             f"{self.url}/api/v1/query", params={"query": expression}, timeout=5
         ).raise_for_status()
-        return answer.json()["data"]["result"]
+        found: list[dict[str, Any]] = answer.json()["data"]["result"]
+        return found
 
     def _ready(self) -> bool:
         try:
