@@ -90,6 +90,11 @@ def as_words(padded: bytes) -> Words:
     return np.frombuffer(padded, np.uint64, len(padded) // 8)
 
 
+def bytes_kept(kind: int) -> int:
+    """How long a name may be to be kept as it is."""
+    return _BOUNDS[kind][1]
+
+
 @compiled_with_bounds
 def word_at(words, at):
     """Eight bytes from any byte position, first byte lowest."""
@@ -225,7 +230,7 @@ def flags_text(flags: Sequence[str]) -> bytes:
 
 
 class Names:
-    """All names of a run.  The four arrays are what `intern` takes, in its order."""
+    """All names of a run.  `tables` are what `intern` takes, in its order."""
 
     def __init__(self) -> None:
         self.slots = np.zeros(SLOTS, np.int32)  # row + 1, 0 is free
@@ -233,6 +238,7 @@ class Names:
         self.arena = np.zeros(int(_TEXT[KINDS]), np.uint64)
         self.counts = np.zeros((KINDS, 2), np.int64)  # the next code; how often the bucket was used
         self.counts[:, 0] = FIRST
+        self.tables = (self.slots, self.lengths, self.arena, self.counts)
 
     def code(self, kind: int, text: str | bytes) -> int:
         """The code of `text`, given to it now if it is new; 0 for "", 1 over the bound."""

@@ -19,7 +19,18 @@ from detectors import names as nm
 from detectors.contract import Batch
 from monitor.core import scan_fields as sf
 from monitor.core.inputs import Quarantined
-from monitor.core.judge import BadRecord, Judged, is_blank, judge
+from monitor.core.judge import BadRecord, Judged, judge
+from monitor.core.scan import (
+    FILLED,
+    FLAGS_BYTES_MAX,
+    OTHERS_MAX,
+    PASSED,
+    RECORD,
+    SERIAL,
+    STATE_COLUMNS,
+    TOKENS_SHAPE,
+    scan,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +41,7 @@ if TYPE_CHECKING:
     from detectors.names import Names
 
 EVERYTHING: Final = -1  # all bits
+_BELIEVED: Final = np.zeros(0, np.int64)  # of a file: `arrival_ts` is believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,15 @@ class Decoder:
 
     def __init__(self, names: Names) -> None:
         self.names = names
+        self._state = np.zeros(STATE_COLUMNS, np.int64)
+        flags_text = np.zeros(FLAGS_BYTES_MAX + len(nm.PAD), np.uint8)
+        self._scratch = (
+            np.zeros(TOKENS_SHAPE, np.int64),
+            np.zeros(len(sf.FIELDS), np.int64),
+            np.zeros(OTHERS_MAX, np.int64),
+            flags_text,
+            flags_text.view(np.uint64),
+        )
         self._allowed = np.full((1, 2), EVERYTHING, np.int64)  # by part: bits of kinds, bits of sources
 
     def allow(
@@ -98,31 +119,46 @@ class Decoder:
         parts = np.broadcast_to(np.asarray(part, np.int64), records)
         if records:
             self._make_room(int(parts.max()))
-        rows = np.empty((records, ev.COLUMNS), np.int64)
-        quarantined: list[Quarantined] = []
-        more = _Text(text)
-        filled = passed_over = 0
-        for index in range(records):
-            raw = text[starts[index] : ends[index]]
-            if is_blank(raw):
-                continue
-            place, offset = int(parts[index]), int(offsets[index])
-            try:
-                judged = judge(raw)
-                self._check_allowed(judged, place)
-            except BadRecord as bad:
-                quarantined.append(Quarantined(place, offset, bad.path, bad.reason, bad.detail, raw))
-                continue
-            if judged is None:
-                passed_over += 1
-                continue
-            row = self._finish(judged, more)
-            row[ev.PART], row[ev.OFFSET] = place, offset
-            if not from_file:
-                row[ev.ARRIVAL] = arrivals[index] if arrivals is not None else 0
-            rows[filled] = row
-            filled += 1
-        return Decoded(Batch(rows[:filled], more.whole()), tuple(quarantined), passed_over)
+        if not from_file and arrivals is None:
+            arrivals = np.zeros(records, np.int64)
+        read = _Reading(text, np.empty((records, ev.COLUMNS), np.int64), self._state)
+        arguments = (
+            np.frombuffer(text, np.uint8), nm.as_words(text), starts, ends, np.ascontiguousarray(parts), offsets,
+            _BELIEVED if arrivals is None else arrivals, self._allowed, read.rows, self._state, *self._scratch,
+            *self.names.tables,
+        )  # fmt: skip
+        self._state[:SERIAL] = 0
+        while self._state[RECORD] < records:
+            scan(*arguments)  # type: ignore[no-untyped-call]
+            record = int(self._state[RECORD])
+            if record == records:
+                break
+            self._state[RECORD] += 1
+            raw = text[starts[record] : ends[record]]
+            arrival = None if arrivals is None else int(arrivals[record])
+            self._judge(read, raw, int(parts[record]), int(offsets[record]), arrival)
+        return read.decoded()
+
+    def _judge(self, read: _Reading, raw: bytes, part: int, offset: int, arrival: int | None) -> None:
+        """Decide the one record that the scanner left."""
+        try:
+            judged = judge(raw)
+            self._check_allowed(judged, part)
+        except BadRecord as bad:
+            read.quarantined.append(Quarantined(part, offset, bad.path, bad.reason, bad.detail, raw))
+            return
+        if judged is None:
+            self._state[PASSED] += 1
+            return
+        for column, kind, name in judged.names:
+            judged.row[column] = self.names.code(kind, name)
+        if judged.parent:
+            judged.row[ev.PARENT_AT] = read.add_text(judged.parent) << 8 | len(judged.parent)
+        judged.row[ev.PART], judged.row[ev.OFFSET] = part, offset
+        if arrival is not None:
+            judged.row[ev.ARRIVAL] = arrival
+        read.rows[self._state[FILLED]] = judged.row
+        self._state[FILLED] += 1
 
     def _check_allowed(self, judged: Judged | None, part: int) -> None:
         kinds, sources = (int(bits) for bits in self._allowed[part])
@@ -132,35 +168,34 @@ class Decoder:
         if judged and not sources >> int(judged.row[ev.SOURCE]) & 1:
             raise BadRecord("source", "not_allowed", "this source is not allowed on this topic")
 
-    def _finish(self, judged: Judged, more: _Text) -> NDArray[np.int64]:
-        for column, kind, name in judged.names:
-            judged.row[column] = self.names.code(kind, name)
-        if judged.parent:
-            judged.row[ev.PARENT_AT] = more.add(judged.parent) << 8 | len(judged.parent)
-        return judged.row
-
     def _make_room(self, part: int) -> None:
         if part >= len(self._allowed):
             room = np.full((part + 1 - len(self._allowed), 2), EVERYTHING, np.int64)
             self._allowed = np.concatenate((self._allowed, room))
 
 
-class _Text:
-    """The text of a batch: its records joined, and behind them what the records hold only in another form."""
+class _Reading:
+    """A batch in the making: its rows, its text (the records joined, and behind them what a record
+    holds only in another form), and what was broken."""
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, rows: Int64Array, state: Int64Array) -> None:
+        self.rows = rows
+        self.quarantined: list[Quarantined] = []
+        self._state = state
         self._pieces = [text]
         self._size = len(text)
 
-    def add(self, piece: bytes) -> int:
-        """Where `piece` begins."""
+    def add_text(self, piece: bytes) -> int:
+        """Where `piece` begins in the text."""
         at = self._size
         self._pieces.append(piece)
         self._size += len(piece)
         return at
 
-    def whole(self) -> NDArray[np.uint8]:
-        return np.frombuffer(b"".join(self._pieces) if len(self._pieces) > 1 else self._pieces[0], np.uint8)
+    def decoded(self) -> Decoded:
+        whole = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        batch = Batch(self.rows[: self._state[FILLED]], np.frombuffer(whole, np.uint8))
+        return Decoded(batch, tuple(self.quarantined), int(self._state[PASSED]))
 
 
 def _bits(words: Iterable[str] | None, known: Sequence[str], what: str) -> int:

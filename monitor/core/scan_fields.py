@@ -155,7 +155,9 @@ OWN: Final = (
 )
 FIELDS: Final = COMMON + OWN
 FIELD_OF: Final = {field.name: index for index, field in enumerate(FIELDS)}
-KIND_FIELD, TS_FIELD, ARRIVAL_FIELD, SOURCE_FIELD = 0, 1, 2, 3
+KIND_FIELD: Final = FIELD_OF["kind"]
+TS_FIELD: Final = FIELD_OF["ts"]
+TRADE_DATE_FIELD: Final = FIELD_OF["trade_date"]
 
 # What a kind needs | what it may also have, besides the common fields.
 _TABLE: Final = """
