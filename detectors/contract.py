@@ -198,13 +198,14 @@ class Detector(ABC):
         if set(state) != set(self.tables):
             msg = f"{self.family()}: a snapshot of {sorted(state)}, not of {sorted(self.tables)}"
             raise ValueError(msg)
+        used = self.used()
         for name, table in self.tables.items():
             saved = state[name]
             if saved.dtype != table.dtype or saved.shape[1:] != table.shape[1:] or len(saved) > len(table):
                 msg = f"{self.family()}.{name}: {saved.dtype}{saved.shape} does not fit {table.dtype}{table.shape}"
                 raise ValueError(msg)
             table[: len(saved)] = saved
-            table[len(saved) :] = 0
+            table[len(saved) : used.get(name, len(table))] = 0  # pages never used stay untouched
 
 
 def every_detector() -> dict[str, type[Detector]]:

@@ -101,14 +101,14 @@ class Origin(IntEnum):
     EXTERNAL = 3
 
 
-class Bit:
+class Bit(IntEnum):
     """Booleans of one event, in column `BITS`."""
 
-    POSS_DUP: Final = 1
-    POSS_RESEND: Final = 2
-    CONDITIONAL: Final = 4
-    SUSPENDED: Final = 8
-    NEGATIVE_PRICE_OK: Final = 16
+    POSS_DUP = 1
+    POSS_RESEND = 2
+    CONDITIONAL = 4
+    SUSPENDED = 8
+    NEGATIVE_PRICE_OK = 16
 
 
 class Multileg(IntEnum):

@@ -73,19 +73,19 @@ class PostingKind(IntEnum):
     CONFLICT = 24  # the same execution with other content: FILL and POS are what the larger one adds
 
 
-class Note:
+class Note(IntEnum):
     """Bits of a posting that a family may ask for."""
 
-    CONDITIONAL: Final = 1
-    PACKAGE: Final = 2
-    PARENT_UNKNOWN: Final = 4  # the parent it names was never announced
-    ORDER_UNKNOWN: Final = 8  # the order it names was never announced (yet)
-    MANUAL: Final = 16  # origin manual or external
-    OFF_PARENT: Final = 32  # a child whose symbol or side is not its parent's
-    REJECTED: Final = 64  # ORDER_OUT by order_reject
-    DROP_COPY: Final = 128  # the event came from source drop_copy
-    REPLACED: Final = 256  # ORDER_CHANGED by a replace (else restated)
-    REQUESTED: Final = 512  # ORDER_OUT by a cancel on request
-    AUCTION: Final = 1024  # tif opg or cls
-    LATE_ORDER: Final = 2048  # ORDER_SENT for an order whose fills came first
-    BEFORE_START: Final = 4096  # happened before this monitor's stream began (cold start)
+    CONDITIONAL = 1
+    PACKAGE = 2
+    PARENT_UNKNOWN = 4  # the parent it names was never announced
+    ORDER_UNKNOWN = 8  # the order it names was never announced (yet)
+    MANUAL = 16  # origin manual or external
+    OFF_PARENT = 32  # a child whose symbol or side is not its parent's
+    REJECTED = 64  # ORDER_OUT by order_reject
+    DROP_COPY = 128  # the event came from source drop_copy
+    REPLACED = 256  # ORDER_CHANGED by a replace (else restated)
+    REQUESTED = 512  # ORDER_OUT by a cancel on request
+    AUCTION = 1024  # tif opg or cls
+    LATE_ORDER = 2048  # ORDER_SENT for an order whose fills came first
+    BEFORE_START = 4096  # happened before this monitor's stream began (cold start)

@@ -1,0 +1,109 @@
+"""Executions: counted once, busted, corrected, and told apart on two venues.
+
+Identity: (venue, else session, else order; trade date; exec id).  An execution keeps its own
+attribution, so that a bust hours later still finds whom it concerns.  A bust or a
+correction that comes before its fill is kept until the fill comes.
+"""
+
+from __future__ import annotations
+
+from detectors import event as ev
+from detectors.kernel import inlined
+from detectors.ledger import tables as t
+from detectors.ledger.index import erase, mix, place_of
+
+
+@inlined
+def space_of(rows, r, order, o32):
+    """Where an exec id is unique: a venue, else a session, else an order; 0 if nothing says."""
+    venue = rows[r, ev.VENUE]
+    if venue == 0 and order > 0:
+        venue = o32[order, t.VENUE]
+    if venue != 0:
+        return (1 << 32) | venue
+    session = rows[r, ev.SESSION]
+    if session == 0 and order > 0:
+        session = o32[order, t.SESSION]
+    if session != 0:
+        return (2 << 32) | session
+    if rows[r, ev.ORDER_HI] != 0 or rows[r, ev.ORDER_LO] != 0:
+        return (3 << 32) | (mix(rows[r, ev.ORDER_HI], rows[r, ev.ORDER_LO]) & 0xFFFFFFFF)
+    return 0
+
+
+@inlined
+def _actual(x, x32):
+    """The execution behind a correction's exec id."""
+    while x > 0 and x32[x, t.X_STATE] & t.X_ALIAS:
+        x = x32[x, t.X_ORDER]
+    return x
+
+
+@inlined
+def find_execution(hi, lo, space, order, date, any_date, x64, x32, x_index):
+    """Code of that execution; 0 if none.  `space` 0 and `order` -1 mean: whichever is the latest."""
+    best = 0
+    x = x_index[place_of(x_index, x64, hi, lo)]
+    while x != 0:
+        found = _actual(x, x32)
+        if found > 0:
+            own = x64[found, t.X_SPACE]
+            state = x32[found, t.X_STATE] & 15
+            here = (
+                (space == 0 and order <= 0)
+                or own == space
+                or own == 0
+                or (order > 0 and x32[found, t.X_ORDER] == order)
+            )
+            if here:
+                if x32[found, t.X_DATE] == date:
+                    return found
+                if best == 0 and (any_date or state == t.X_EARLY_BUST or state == t.X_EARLY_CORRECTION):
+                    best = found
+        x = x32[x, t.X_OLDER]
+    return best
+
+
+@inlined
+def new_execution(hi, lo, x64, x32, x_index, one):
+    """A code for an exec id.  The table is a ring: past its bound the oldest is forgotten, and counted."""
+    capacity = x64.shape[0] - 1
+    one[t.N_EXECS] += 1
+    x = 1 + (one[t.N_EXECS] - 1) % capacity
+    if one[t.N_EXECS] > capacity:
+        _forget_execution(x, x64, x32, x_index)
+        one[t.FORGOTTEN] += 1
+    x64[x, :] = 0
+    x32[x, :] = 0
+    x64[x, t.X_HI] = hi
+    x64[x, t.X_LO] = lo
+    slot = place_of(x_index, x64, hi, lo)
+    x32[x, t.X_OLDER] = x_index[slot]
+    x_index[slot] = x
+    return x
+
+
+@inlined
+def _forget_execution(x, x64, x32, x_index):
+    slot = place_of(x_index, x64, x64[x, t.X_HI], x64[x, t.X_LO])
+    if x_index[slot] == x:
+        if x32[x, t.X_OLDER] != 0:
+            x_index[slot] = x32[x, t.X_OLDER]
+        else:
+            erase(x_index, x64, slot)
+        return
+    newer = x_index[slot]
+    while newer != 0 and x32[newer, t.X_OLDER] != x:
+        newer = x32[newer, t.X_OLDER]
+    if newer != 0:
+        x32[newer, t.X_OLDER] = x32[x, t.X_OLDER]
+
+
+@inlined
+def book(change, at, pair, pair64):
+    """Add an executed quantity to a pair; returns the change of BASE that keeps a later total right."""
+    pair64[pair, t.PAIR_POS] += change
+    if pair64[pair, t.PAIR_AS_OF] >= at:  # the position that was stated holds it already
+        pair64[pair, t.PAIR_BASE] -= change
+        return -change
+    return 0

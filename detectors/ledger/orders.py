@@ -1,0 +1,146 @@
+"""Orders: one code a replace chain, many ids, recycled when long out.
+
+Identity: (session, trade date of first sight, order id); an event that names no session
+means the latest order of that id.  Codes are recycled by event time only, oldest first, so
+that the same stream gives the same codes wherever it is cut.
+"""
+
+from __future__ import annotations
+
+from detectors import event as ev
+from detectors.kernel import inlined
+from detectors.ledger import tables as t
+from detectors.ledger.index import erase, place_of
+
+
+@inlined
+def find_order(hi, lo, session, o32, id64, id32, id_index):
+    """Code of the latest order of this id (and session, where both name one); -1 if none."""
+    node = id_index[place_of(id_index, id64, hi, lo)]
+    while node != 0:
+        order = id32[node, t.ID_ORDER]
+        if session == 0 or o32[order, t.SESSION] == 0 or o32[order, t.SESSION] == session:
+            return order
+        node = id32[node, t.ID_OLDER]
+    return -1
+
+
+@inlined
+def name_order(order, hi, lo, o32, id64, id32, id_index, one):
+    """Give an order one more id.  The newest order of an id stands first."""
+    if order <= 0:
+        return
+    slot = place_of(id_index, id64, hi, lo)
+    node = id_index[slot]
+    while node != 0:
+        if id32[node, t.ID_ORDER] == order:
+            return
+        node = id32[node, t.ID_OLDER]
+    if one[t.FREE_ID] != 0:
+        node = one[t.FREE_ID]
+        one[t.FREE_ID] = id32[node, t.ID_NEXT]
+    elif one[t.N_IDS] + 1 < id64.shape[0]:
+        one[t.N_IDS] += 1
+        node = one[t.N_IDS]
+    else:
+        one[t.OVERFLOWED] += 1
+        return
+    id64[node, 0] = hi
+    id64[node, 1] = lo
+    id32[node, t.ID_ORDER] = order
+    id32[node, t.ID_OLDER] = id_index[slot]
+    id32[node, t.ID_NEXT] = o32[order, t.FIRST_ID]
+    o32[order, t.FIRST_ID] = node
+    id_index[slot] = node
+
+
+@inlined
+def _forget_ids(order, o32, id64, id32, id_index, one):
+    node = o32[order, t.FIRST_ID]
+    while node != 0:
+        following = id32[node, t.ID_NEXT]
+        slot = place_of(id_index, id64, id64[node, 0], id64[node, 1])
+        if id_index[slot] == node:
+            if id32[node, t.ID_OLDER] != 0:
+                id_index[slot] = id32[node, t.ID_OLDER]
+            else:
+                erase(id_index, id64, slot)
+        else:
+            newer = id_index[slot]
+            while id32[newer, t.ID_OLDER] != node:
+                newer = id32[newer, t.ID_OLDER]
+            id32[newer, t.ID_OLDER] = id32[node, t.ID_OLDER]
+        id32[node, t.ID_NEXT] = one[t.FREE_ID]
+        one[t.FREE_ID] = node
+        node = following
+    o32[order, t.FIRST_ID] = 0
+
+
+@inlined
+def retire(order, at, o64, o32, one):
+    """Put an order that is out (or was only heard of) at the end of the queue of those to be forgotten."""
+    o64[order, t.TOUCHED_AT] = at
+    if order <= 0 or o32[order, t.FLAGS] & t.QUEUED:
+        return
+    o32[order, t.FLAGS] |= t.QUEUED
+    o32[order, t.NEXT] = 0
+    if one[t.QUEUE_TAIL] != 0:
+        o32[one[t.QUEUE_TAIL], t.NEXT] = order
+    else:
+        one[t.QUEUE_HEAD] = order
+    one[t.QUEUE_TAIL] = order
+
+
+@inlined
+def _pop_retired(o32, one):
+    order = one[t.QUEUE_HEAD]
+    one[t.QUEUE_HEAD] = o32[order, t.NEXT]
+    if one[t.QUEUE_HEAD] == 0:
+        one[t.QUEUE_TAIL] = 0
+    o32[order, t.FLAGS] &= ~t.QUEUED
+    return order
+
+
+@inlined
+def _recyclable(o64, o32, id64, id32, id_index, x32, one):
+    """An order that has been out long enough, with all traces of it gone; 0 if there is none yet."""
+    for _ in range(8):
+        head = one[t.QUEUE_HEAD]
+        if head == 0:
+            return 0
+        flags = o32[head, t.FLAGS]
+        working = flags & t.OPEN and flags & t.ANNOUNCED
+        if not working and o64[head, t.TOUCHED_AT] + one[t.RETAIN] >= one[t.LOW]:
+            return 0
+        order = _pop_retired(o32, one)
+        if working:
+            continue  # re-opened since
+        _forget_ids(order, o32, id64, id32, id_index, one)
+        x = o32[order, t.FIRST_EXEC]
+        while x != 0:
+            x32[x, t.X_ORDER] = 0
+            x = x32[x, t.X_NEXT_ORDER]
+        one[t.RECYCLED] += 1
+        return order
+    return 0
+
+
+@inlined
+def new_order(rows, r, at, o64, o32, id64, id32, id_index, x32, one):
+    """A fresh code under the event's order id; 0, the bucket, when every code is in use."""
+    order = _recyclable(o64, o32, id64, id32, id_index, x32, one)
+    if order == 0 and one[t.N_ORDERS] + 1 < o64.shape[0]:
+        one[t.N_ORDERS] += 1
+        order = one[t.N_ORDERS]
+    if order == 0:
+        one[t.OVERFLOWED] += 1
+    o64[order, :] = 0
+    o64[order, t.PX] = ev.NONE
+    o64[order, t.TOUCHED_AT] = at
+    o32[order, :] = 0
+    o32[order, t.FLAGS] = t.OPEN | t.USED
+    o32[order, t.DATE] = rows[r, ev.TRADE_DATE]
+    o32[order, t.SESSION] = rows[r, ev.SESSION]
+    o32[order, t.VENUE] = rows[r, ev.VENUE]
+    o32[order, t.PARENT] = -1
+    return order

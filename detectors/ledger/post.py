@@ -1,0 +1,764 @@
+"""From an event to its postings: the one pass over a batch.
+
+`post_rows` reads the rows in order and stops where `out` might not hold the next row's
+postings, or at the end; a row whose postings have no bound (a close that ends a million
+day orders) is left half done in `one[TODO]` and taken up again at the next call.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from detectors import event as ev
+from detectors import posting as po
+from detectors.event import Kind
+from detectors.kernel import compiled, inlined
+from detectors.ledger import tables as t
+from detectors.ledger.attribution import pair_of, who_of, who_with_account
+from detectors.ledger.clocks import tell_time
+from detectors.ledger.emit import head, of_event, of_order, of_parent, of_who, sign_of
+from detectors.ledger.executions import book, find_execution, new_execution, space_of
+from detectors.ledger.index import mix
+from detectors.ledger.orders import find_order, name_order, new_order, retire
+from detectors.ledger.parents import booked_before, find_parent, new_parent
+from detectors.posting import Note, PostingKind
+
+ROW_POSTINGS_MAX: Final = 8  # of an ordinary row: answered, sent, answered late, ...
+MOVING: Final = 1  # one[TODO]: executions of a late order are being moved
+CLOSING: Final = 2  # one[TODO]: day orders of a venue are being closed
+
+
+@compiled
+def post_rows(
+    rows, start, text, out,
+    o64, o32, id64, id32, id_index,
+    x64, x32, x_index,
+    p64, p32, p_index, p_text, p_books,
+    pair64, pair_index, who64, who_index,
+    clocks, streams, stream_index, host_build, one,
+):  # fmt: skip
+    """Post rows from `start`; returns (next row to post, postings written)."""
+    n = 0
+    r = start
+    while r < rows.shape[0]:
+        if n + ROW_POSTINGS_MAX > out.shape[0]:
+            return r, n
+        kind = rows[r, ev.KIND]
+        if one[t.TODO] != 0:
+            at = one[t.TODO_AT]
+            if one[t.TODO] == MOVING:
+                n = _move(rows, r, at, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who64, clocks, one)
+            else:
+                n = _close(rows, r, at, n, out, o64, o32, p32, who64, clocks, one)
+            if one[t.TODO] != 0:
+                return r, n
+            r += 1
+            continue
+        at = tell_time(rows, r, clocks, one)
+        one[t.TODO_AT] = at
+        if rows[r, ev.TRADE_DATE] > one[t.NEWEST_DATE]:
+            if one[t.NEWEST_DATE] != 0:
+                one[t.COLD] = 0  # a session has begun before our eyes
+            one[t.NEWEST_DATE] = rows[r, ev.TRADE_DATE]
+        if rows[r, ev.SEQ] != ev.NONE and _told_before(rows, r, kind, streams, stream_index, one):
+            head(out, n, PostingKind.DUPLICATE, rows, r, at, clocks, one)
+            of_event(out, n, rows, r)
+            one[t.DUPLICATES] += 1
+            n += 1
+        elif kind == Kind.FILL:
+            n = _fill(
+                rows, r, at, n, out, o64, o32, id64, id32, id_index, x64, x32, x_index, p32,
+                pair64, pair_index, who64, who_index, host_build, clocks, one,
+            )  # fmt: skip
+        elif kind == Kind.ORDER_NEW:
+            n = _order_new(
+                rows, r, at, n, text, out, o64, o32, id64, id32, id_index, x64, x32, p64, p32, p_index,
+                p_text, p_books, pair64, pair_index, who64, who_index, host_build, clocks, one,
+            )  # fmt: skip
+        elif Kind.ORDER_ACK <= kind <= Kind.ORDER_RESTATE:
+            n = _order_told(
+                rows, r, at, n, kind, out, o64, o32, id64, id32, id_index, x32, p32, who64, clocks, one
+            )  # fmt: skip
+        elif Kind.PARENT_NEW <= kind <= Kind.PARENT_DONE:
+            n = _parent_told(
+                rows, r, at, n, kind, text, out, p64, p32, p_index, p_text, p_books, who64, who_index, host_build, clocks, one
+            )  # fmt: skip
+        elif kind == Kind.FILL_BUST or kind == Kind.FILL_CORRECT:
+            n = _undo(
+                rows, r, at, n, kind, out, o64, o32, id64, id32, id_index, x64, x32, x_index, p32, pair64, who64, clocks, one
+            )  # fmt: skip
+        else:
+            n = _reference(rows, r, at, n, kind, out, x64, x32, pair64, pair_index, host_build, clocks, one)
+        if one[t.TODO] != 0:
+            continue
+        r += 1
+    return r, n
+
+
+@inlined
+def _told_before(rows, r, kind, streams, stream_index, one):
+    """Whether a numbered stream says this number again with the same kind and time."""
+    h = mix(rows[r, ev.SOURCE] ^ (rows[r, ev.HOST] << 8) ^ (rows[r, ev.BOOT] << 32), rows[r, ev.STREAM])
+    mask = stream_index.size - 1
+    slot = h & mask
+    while stream_index[slot] != 0 and streams[stream_index[slot], 0] != h:
+        slot = (slot + 1) & mask
+    stream = stream_index[slot]
+    if stream == 0:
+        if one[t.N_STREAMS] + 1 >= t.STREAMS_MAX:
+            one[t.OVERFLOWED] += 1
+            return False
+        one[t.N_STREAMS] += 1
+        stream = one[t.N_STREAMS]
+        stream_index[slot] = stream
+        streams[stream, 0] = h
+    seen = mix(mix(rows[r, ev.SEQ], rows[r, ev.TS]), kind) | 1
+    cell = 1 + (rows[r, ev.SEQ] & (t.SEQ_REMEMBERED - 1))
+    if streams[stream, cell] == seen:
+        return True
+    streams[stream, cell] = seen
+    return False
+
+
+@inlined
+def _order_new(
+    rows, r, at, n, text, out, o64, o32, id64, id32, id_index, x64, x32, p64, p32, p_index,
+    p_text, p_books, pair64, pair_index, who64, who_index, host_build, clocks, one,
+):  # fmt: skip
+    """A child order was sent; perhaps its fills, or its end, were told before."""
+    order = find_order(rows[r, ev.ORDER_HI], rows[r, ev.ORDER_LO], rows[r, ev.SESSION], o32, id64, id32, id_index)
+    late = False
+    if order >= 0:
+        flags = o32[order, t.FLAGS]
+        if flags & t.ANNOUNCED:
+            if flags & t.OPEN or o32[order, t.DATE] >= rows[r, ev.TRADE_DATE]:
+                head(out, n, PostingKind.DUPLICATE, rows, r, at, clocks, one)
+                of_order(out, n, order, o64, o32, who64, p32, one)
+                one[t.DUPLICATES] += 1
+                return n + 1
+            order = -1
+        else:
+            late = True
+    if order < 0:
+        order = new_order(rows, r, at, o64, o32, id64, id32, id_index, x32, one)
+        name_order(order, rows[r, ev.ORDER_HI], rows[r, ev.ORDER_LO], o32, id64, id32, id_index, one)
+    who = who_of(rows, r, rows[r, ev.ACCOUNT], host_build, who64, who_index, one)
+    sign = sign_of(rows[r, ev.SIDE])
+    flags = o32[order, t.FLAGS] | t.ANNOUNCED | t.USED
+    if rows[r, ev.TIF] <= 1:
+        flags |= t.DAY  # FIX: an order without a time in force is a day order
+    elif rows[r, ev.TIF] == ev.Tif.OPG or rows[r, ev.TIF] == ev.Tif.CLS:
+        flags |= t.AUCTION | t.DAY
+    if rows[r, ev.BITS] & ev.Bit.CONDITIONAL:
+        flags |= t.CONDITIONAL
+    if rows[r, ev.MULTILEG] == ev.Multileg.PACKAGE:
+        flags |= t.PACKAGE
+    if rows[r, ev.ORIGIN] > 1:
+        flags |= t.MANUAL
+    parent = -1
+    if rows[r, ev.PARENT_HI] != 0 or rows[r, ev.PARENT_LO] != 0:
+        parent = find_parent(rows, r, p64, p_index)
+        if parent == 0:
+            parent = new_parent(rows, r, at, text, p64, p32, p_index, p_text, p_books, one)
+        else:
+            p64[parent, t.P_TOUCHED_AT] = max(at, p64[parent, t.P_TOUCHED_AT])
+    o32[order, t.FLAGS] = flags
+    o32[order, t.WHO] = who
+    o32[order, t.PARENT] = parent
+    o32[order, t.SYMBOL] = rows[r, ev.SYMBOL]
+    o32[order, t.SIGN] = sign
+    o32[order, t.PAIR] = pair_of(rows[r, ev.ACCOUNT], rows[r, ev.SYMBOL], pair64, pair_index, one)
+    if rows[r, ev.VENUE] != 0:
+        o32[order, t.VENUE] = rows[r, ev.VENUE]
+    o32[order, t.SESSION] = rows[r, ev.SESSION]
+    if o64[order, t.QTY] == 0:
+        o64[order, t.QTY] = rows[r, ev.QTY]
+        o64[order, t.PX] = rows[r, ev.PRICE]
+    o64[order, t.SENT_AT] = at
+    working = 0
+    if flags & t.OPEN and not flags & (t.CONDITIONAL | t.PACKAGE):
+        working = max(o64[order, t.QTY] - o64[order, t.CONSUMED], 0)
+    if flags & t.OPEN and o64[order, t.CONSUMED] >= o64[order, t.QTY]:
+        o32[order, t.FLAGS] &= ~t.OPEN
+    if order == 0:
+        working = rows[r, ev.QTY]  # the bucket: it counts, and nothing will take it back
+    else:
+        o64[order, t.WORKING] = working
+    head(out, n, PostingKind.ORDER_SENT, rows, r, at, clocks, one)
+    of_order(out, n, order, o64, o32, who64, p32, one)
+    out[n, po.QTY] = rows[r, ev.QTY]
+    out[n, po.PX] = rows[r, ev.PRICE]
+    out[n, po.WORK] = working
+    if late:
+        out[n, po.BITS] |= Note.LATE_ORDER
+    n += 1
+    if late and flags & t.ANSWERED:
+        head(out, n, PostingKind.ORDER_ANSWERED, rows, r, at, clocks, one)
+        of_order(out, n, order, o64, o32, who64, p32, one)
+        n += 1
+    if not o32[order, t.FLAGS] & t.OPEN:
+        retire(order, at, o64, o32, one)
+    if late and o32[order, t.FIRST_EXEC] != 0:
+        one[t.TODO] = MOVING
+        one[t.TODO_ORDER] = order
+        one[t.TODO_CURSOR] = o32[order, t.FIRST_EXEC]
+    return n
+
+
+@compiled
+def _move(rows, r, at, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who64, clocks, one):
+    """Move the executions of a late order from where they were booked to where they belong."""
+    order = one[t.TODO_ORDER]
+    x = one[t.TODO_CURSOR]
+    while x != 0:
+        if n + 2 > out.shape[0]:
+            one[t.TODO_CURSOR] = x
+            return n
+        old_pair = x32[x, t.X_PAIR]
+        state = x32[x, t.X_STATE]
+        old_sign = -1 if state & t.X_SELLS else 1
+        account = pair64[old_pair, t.PAIR_ACCOUNT]
+        symbol = pair64[old_pair, t.PAIR_SYMBOL]
+        if account == one[t.UNKNOWN_ACCOUNT]:
+            account = who64[o32[order, t.WHO], t.W_ACCOUNT]
+        if symbol == 0:
+            symbol = o32[order, t.SYMBOL]
+        pair = pair_of(account, symbol, pair64, pair_index, one)
+        sign = old_sign
+        if state & t.X_SIDELESS:
+            sign = o32[order, t.SIGN]
+            state = state & ~(t.X_SIDELESS | t.X_SELLS) | (t.X_SELLS if sign < 0 else 0)
+        live = state & 15 == t.X_LIVE
+        if live:
+            quantity = x64[x, t.X_QTY]
+            head(out, n, PostingKind.MOVED_OUT, rows, r, x64[x, t.X_AT], clocks, one)
+            of_who(out, n, x32[x, t.X_WHO], who64)
+            out[n, po.ORDER] = order
+            out[n, po.SYMBOL] = pair64[old_pair, t.PAIR_SYMBOL]
+            out[n, po.VENUE] = x32[x, t.X_VENUE]
+            out[n, po.PAIR] = old_pair
+            out[n, po.SIGN] = old_sign
+            out[n, po.QTY] = quantity
+            out[n, po.PX] = x64[x, t.X_PX]
+            out[n, po.FILL] = -quantity
+            out[n, po.POS] = -old_sign * quantity
+            out[n, po.BASE] = book(-old_sign * quantity, x64[x, t.X_AT], old_pair, pair64)
+            out[n, po.EXEC] = x
+            out[n, po.BITS] |= Note.ORDER_UNKNOWN
+            n += 1
+        x32[x, t.X_STATE] = state
+        x32[x, t.X_PAIR] = pair
+        x32[x, t.X_WHO] = o32[order, t.WHO]
+        x32[x, t.X_PARENT] = o32[order, t.PARENT]
+        if x32[x, t.X_VENUE] == 0:
+            x32[x, t.X_VENUE] = o32[order, t.VENUE]
+        _link(x, pair, x32, pair64)
+        if live:
+            head(out, n, PostingKind.MOVED_IN, rows, r, x64[x, t.X_AT], clocks, one)
+            of_order(out, n, order, o64, o32, who64, p32, one)
+            out[n, po.SYMBOL] = symbol
+            out[n, po.ACCOUNT] = account
+            out[n, po.PAIR] = pair
+            out[n, po.SIGN] = sign
+            out[n, po.QTY] = quantity
+            out[n, po.PX] = x64[x, t.X_PX]
+            out[n, po.FILL] = quantity
+            out[n, po.POS] = sign * quantity
+            out[n, po.BASE] = book(sign * quantity, x64[x, t.X_AT], pair, pair64)
+            out[n, po.EXEC] = x
+            n += 1
+        x = x32[x, t.X_NEXT_ORDER]
+    one[t.TODO] = 0
+    return n
+
+
+@inlined
+def _link(x, pair, x32, pair64):
+    """Enter an execution in its pair's list, once, where a later stated position looks for it."""
+    if x32[x, t.X_STATE] & t.X_LINKED:
+        return
+    x32[x, t.X_STATE] |= t.X_LINKED
+    x32[x, t.X_NEXT_PAIR] = pair64[pair, t.PAIR_LAST_EXEC]
+    pair64[pair, t.PAIR_LAST_EXEC] = x
+
+
+@inlined
+def _heard_of(rows, r, at, hi, lo, o64, o32, id64, id32, id_index, x32, one):
+    """The order that an event names; a placeholder if nobody announced it yet."""
+    order = find_order(hi, lo, rows[r, ev.SESSION], o32, id64, id32, id_index)
+    if order < 0:
+        order = new_order(rows, r, at, o64, o32, id64, id32, id_index, x32, one)
+        name_order(order, hi, lo, o32, id64, id32, id_index, one)
+        retire(order, at, o64, o32, one)
+    return order
+
+
+@inlined
+def _answer(rows, r, at, n, order, out, o64, o32, p32, who64, clocks, one):
+    """The first answer to an order, whatever it is."""
+    if o32[order, t.FLAGS] & t.ANSWERED or order == 0:
+        return n
+    o32[order, t.FLAGS] |= t.ANSWERED
+    if not o32[order, t.FLAGS] & t.ANNOUNCED:
+        return n  # said when the order is
+    head(out, n, PostingKind.ORDER_ANSWERED, rows, r, at, clocks, one)
+    of_order(out, n, order, o64, o32, who64, p32, one)
+    return n + 1
+
+
+@inlined
+def _order_told(rows, r, at, n, kind, out, o64, o32, id64, id32, id_index, x32, p32, who64, clocks, one):
+    """Everything that is said of an order between its sending and its fills."""
+    chained = kind == Kind.REPLACE_REQUEST or kind == Kind.CANCEL_REQUEST or kind == Kind.ORDER_REPLACE
+    hi, lo = rows[r, ev.ORDER_HI], rows[r, ev.ORDER_LO]
+    order = -1
+    if chained or rows[r, ev.ORIG_HI] != 0 or rows[r, ev.ORIG_LO] != 0:
+        order = _heard_of(
+            rows, r, at, rows[r, ev.ORIG_HI], rows[r, ev.ORIG_LO], o64, o32, id64, id32, id_index, x32, one
+        )  # fmt: skip
+        name_order(order, hi, lo, o32, id64, id32, id_index, one)
+    else:
+        order = _heard_of(rows, r, at, hi, lo, o64, o32, id64, id32, id_index, x32, one)
+    if kind != Kind.REPLACE_REQUEST and kind != Kind.CANCEL_REQUEST:
+        n = _answer(rows, r, at, n, order, out, o64, o32, p32, who64, clocks, one)
+    before = o64[order, t.WORKING]
+    what = PostingKind.EVENT
+    quantity, px, note = ev.NONE, ev.NONE, 0
+    host = who64[o32[order, t.WHO], t.W_HOST]
+    owner = not (rows[r, ev.SOURCE] == ev.Source.ROUTER and rows[r, ev.HOST] != 0 and host != 0 and host != rows[r, ev.HOST])
+    if kind == Kind.ORDER_CANCEL or kind == Kind.ORDER_REJECT:
+        if not owner:
+            one[t.NOT_OWNER] += 1
+        elif o32[order, t.FLAGS] & t.KILLED:
+            what = PostingKind.DUPLICATE
+            one[t.DUPLICATES] += 1
+        else:
+            what = PostingKind.ORDER_OUT
+            quantity = o64[order, t.QTY]
+            if kind == Kind.ORDER_REJECT:
+                note = Note.REJECTED
+            elif rows[r, ev.REASON_CLASS] <= 1:
+                note = Note.REQUESTED
+            o32[order, t.FLAGS] = (o32[order, t.FLAGS] | t.KILLED) & ~t.OPEN
+            o64[order, t.WORKING] = 0
+            retire(order, at, o64, o32, one)
+    elif kind == Kind.ORDER_REPLACE:
+        what = PostingKind.ORDER_CHANGED
+        note = Note.REPLACED
+        n_before = o64[order, t.QTY]
+        if rows[r, ev.QTY] != ev.NONE:
+            o64[order, t.QTY] = rows[r, ev.QTY]
+        if rows[r, ev.PRICE] != ev.NONE:
+            o64[order, t.PX] = rows[r, ev.PRICE]
+        if not owner and o64[order, t.QTY] < n_before:
+            o64[order, t.QTY] = n_before
+            one[t.NOT_OWNER] += 1
+        quantity, px = o64[order, t.QTY], o64[order, t.PX]
+        _rework(order, quantity - o64[order, t.CONSUMED], at, o64, o32, one)
+    elif kind == Kind.ORDER_RESTATE:
+        what = PostingKind.ORDER_CHANGED
+        quantity = o64[order, t.QTY]
+        if owner or rows[r, ev.LEAVES_QTY] > before:
+            _rework(order, rows[r, ev.LEAVES_QTY], at, o64, o32, one)
+        else:
+            one[t.NOT_OWNER] += 1
+    elif kind == Kind.CANCEL_REJECT:
+        what = PostingKind.REQUEST_REFUSED
+    elif kind != Kind.ORDER_ACK:
+        what = PostingKind.REQUESTED
+        quantity, px = rows[r, ev.QTY], rows[r, ev.PRICE]
+    head(out, n, what, rows, r, at, clocks, one)
+    of_order(out, n, order, o64, o32, who64, p32, one)
+    if not o32[order, t.FLAGS] & t.ANNOUNCED:
+        of_event(out, n, rows, r)
+    out[n, po.QTY], out[n, po.PX] = quantity, px
+    out[n, po.BITS] |= note
+    out[n, po.WORK] = o64[order, t.WORKING] - before
+    return n + 1
+
+
+@inlined
+def _rework(order, leaves, at, o64, o32, one):
+    """Give an order new leaves.  One that was cancelled or rejected stays out."""
+    flags = o32[order, t.FLAGS]
+    if flags & t.KILLED or not flags & t.ANNOUNCED:
+        return
+    if leaves > 0:
+        o32[order, t.FLAGS] |= t.OPEN
+    else:
+        o32[order, t.FLAGS] &= ~t.OPEN
+        retire(order, at, o64, o32, one)
+    if not flags & (t.CONDITIONAL | t.PACKAGE):
+        o64[order, t.WORKING] = max(leaves, 0)
+
+
+@inlined
+def _fill(
+    rows, r, at, n, out, o64, o32, id64, id32, id_index, x64, x32, x_index, p32,
+    pair64, pair_index, who64, who_index, host_build, clocks, one,
+):  # fmt: skip
+    """An execution: the same one counts once, with whoever owns its order."""
+    order = _heard_of(
+        rows, r, at, rows[r, ev.ORDER_HI], rows[r, ev.ORDER_LO], o64, o32, id64, id32, id_index, x32, one
+    )  # fmt: skip
+    space = space_of(rows, r, order, o32)
+    hi, lo = rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO]
+    quantity, px = rows[r, ev.LAST_QTY], rows[r, ev.LAST_PX]
+    x = find_execution(hi, lo, space, order, rows[r, ev.TRADE_DATE], False, x64, x32, x_index)
+    state = x32[x, t.X_STATE] & 15 if x > 0 else 0
+    if state != 0 and state != t.X_EARLY_BUST and state != t.X_EARLY_CORRECTION:
+        return _fill_again(rows, r, at, n, x, out, o64, o32, x64, x32, p32, pair64, who64, clocks, one)
+    n = _answer(rows, r, at, n, order, out, o64, o32, p32, who64, clocks, one)
+    known = o32[order, t.FLAGS] & t.ANNOUNCED
+    account = rows[r, ev.ACCOUNT]
+    who = o32[order, t.WHO]
+    if known and (account == 0 or account == who64[who, t.W_ACCOUNT]):
+        account = who64[who, t.W_ACCOUNT]
+    elif known:
+        who = who_with_account(who, account, who64, who_index, one)
+    else:
+        account = account if account != 0 else one[t.UNKNOWN_ACCOUNT]
+        who = who_of(rows, r, account, host_build, who64, who_index, one)
+    symbol = rows[r, ev.SYMBOL] if rows[r, ev.SYMBOL] != 0 else o32[order, t.SYMBOL]
+    sign = sign_of(rows[r, ev.SIDE])
+    sideless = sign == 0
+    if sideless:
+        sign = o32[order, t.SIGN]
+    if sign == 0:
+        sign = 1  # nobody said: it is exposure all the same
+        one[t.UNKNOWN_SIDE] += 1
+    package = rows[r, ev.MULTILEG] == ev.Multileg.PACKAGE or (
+        o32[order, t.FLAGS] & t.PACKAGE and rows[r, ev.MULTILEG] != ev.Multileg.LEG
+    )
+    pair = pair_of(account, symbol, pair64, pair_index, one)
+    consumed = quantity
+    if x == 0:
+        x = new_execution(hi, lo, x64, x32, x_index, one)
+        state = t.X_LIVE
+    elif state == t.X_EARLY_BUST:
+        state = t.X_BUSTED
+    else:
+        consumed = max(quantity, x64[x, t.X_QTY])
+        quantity, px = x64[x, t.X_QTY], x64[x, t.X_PX]
+        state = t.X_LIVE | t.X_CORRECTED
+    if package:
+        state = (state & ~15) | t.X_UNBOOKED
+    live = state & 15 == t.X_LIVE
+    x64[x, t.X_SPACE] = space
+    x64[x, t.X_QTY] = quantity
+    x64[x, t.X_PX] = px
+    x64[x, t.X_AT] = at
+    x32[x, t.X_DATE] = rows[r, ev.TRADE_DATE]
+    x32[x, t.X_WHO] = who
+    x32[x, t.X_PAIR] = pair
+    x32[x, t.X_PARENT] = o32[order, t.PARENT]
+    x32[x, t.X_VENUE] = rows[r, ev.VENUE] if rows[r, ev.VENUE] != 0 else o32[order, t.VENUE]
+    x32[x, t.X_ORDER] = order
+    x32[x, t.X_STATE] = state | (t.X_SELLS if sign < 0 else 0) | (t.X_SIDELESS if sideless and not known else 0)
+    if account != one[t.UNKNOWN_ACCOUNT] and symbol != 0:
+        _link(x, pair, x32, pair64)
+    if order > 0:
+        if o32[order, t.FIRST_EXEC] == 0:
+            o32[order, t.FIRST_EXEC] = x
+        else:
+            x32[o32[order, t.LAST_EXEC], t.X_NEXT_ORDER] = x
+        o32[order, t.LAST_EXEC] = x
+    work = _consume(order, consumed if not package or o32[order, t.FLAGS] & t.PACKAGE else 0, at, o64, o32, one)
+    head(out, n, PostingKind.EXECUTED, rows, r, at, clocks, one)
+    of_order(out, n, order, o64, o32, who64, p32, one)
+    of_who(out, n, who, who64)
+    out[n, po.SYMBOL], out[n, po.PAIR], out[n, po.SIGN] = symbol, pair, sign
+    out[n, po.VENUE] = x32[x, t.X_VENUE]
+    of_parent(out, n, o32[order, t.PARENT], symbol, sign, p32, one)
+    out[n, po.QTY], out[n, po.PX], out[n, po.WORK], out[n, po.EXEC] = quantity, px, work, x
+    if live:
+        out[n, po.FILL] = quantity
+        out[n, po.POS] = sign * quantity
+        out[n, po.BASE] = book(sign * quantity, at, pair, pair64)
+        o64[order, t.FILLED] += quantity
+    if package:
+        out[n, po.BITS] |= Note.PACKAGE
+    return n + 1
+
+
+@inlined
+def _consume(order, quantity, at, o64, o32, one):
+    """Take an executed quantity off an order's leaves; returns the change of what is working."""
+    if order == 0:
+        return 0
+    o64[order, t.CONSUMED] += quantity
+    before = o64[order, t.WORKING]
+    o64[order, t.WORKING] = max(before - quantity, 0)
+    if o32[order, t.FLAGS] & t.ANNOUNCED and o64[order, t.CONSUMED] >= o64[order, t.QTY]:
+        o32[order, t.FLAGS] &= ~t.OPEN
+        retire(order, at, o64, o32, one)
+    o64[order, t.TOUCHED_AT] = at
+    return o64[order, t.WORKING] - before
+
+
+@inlined
+def _of_execution(out, n, x, x32, x64, pair64, who64, p32, one):
+    """Attribute a posting to an execution, which remembers its own."""
+    of_who(out, n, x32[x, t.X_WHO], who64)
+    sign = -1 if x32[x, t.X_STATE] & t.X_SELLS else 1
+    out[n, po.EXEC] = x
+    out[n, po.ORDER] = x32[x, t.X_ORDER] if x32[x, t.X_ORDER] > 0 else -1
+    out[n, po.PAIR] = x32[x, t.X_PAIR]
+    out[n, po.SYMBOL] = pair64[x32[x, t.X_PAIR], t.PAIR_SYMBOL]
+    out[n, po.ACCOUNT] = pair64[x32[x, t.X_PAIR], t.PAIR_ACCOUNT]
+    out[n, po.VENUE] = x32[x, t.X_VENUE]
+    out[n, po.SIGN] = sign
+    out[n, po.QTY] = x64[x, t.X_QTY]
+    out[n, po.PX] = x64[x, t.X_PX]
+    of_parent(out, n, x32[x, t.X_PARENT], out[n, po.SYMBOL], sign, p32, one)
+    return sign
+
+
+@compiled
+def _fill_again(rows, r, at, n, x, out, o64, o32, x64, x32, p32, pair64, who64, clocks, one):
+    """The same execution once more: a no-op, or a conflict in which the larger exposure counts."""
+    state = x32[x, t.X_STATE]
+    same = rows[r, ev.LAST_QTY] == x64[x, t.X_QTY] and rows[r, ev.LAST_PX] == x64[x, t.X_PX]
+    conflict = state & 15 == t.X_LIVE and not same and not state & t.X_CORRECTED
+    head(out, n, PostingKind.CONFLICT if conflict else PostingKind.DUPLICATE, rows, r, at, clocks, one)
+    sign = _of_execution(out, n, x, x32, x64, pair64, who64, p32, one)
+    if not conflict:
+        one[t.DUPLICATES] += 1
+        return n + 1
+    one[t.CONFLICTS] += 1
+    larger = float(rows[r, ev.LAST_QTY]) * float(rows[r, ev.LAST_PX]) > float(x64[x, t.X_QTY]) * float(x64[x, t.X_PX])
+    if larger:
+        change = rows[r, ev.LAST_QTY] - x64[x, t.X_QTY]
+        _rebook(out, n, x, change, sign, at, x64, x32, o64, o32, pair64, one)
+        x64[x, t.X_QTY] = rows[r, ev.LAST_QTY]
+        x64[x, t.X_PX] = rows[r, ev.LAST_PX]
+        out[n, po.QTY], out[n, po.PX] = rows[r, ev.LAST_QTY], rows[r, ev.LAST_PX]
+    return n + 1
+
+
+@compiled
+def _rebook(out, n, x, change, sign, at, x64, x32, o64, o32, pair64, one):
+    """Post a change of an execution's quantity.  More takes from the leaves, less gives none back."""
+    order = x32[x, t.X_ORDER]
+    if order > 0:
+        o64[order, t.FILLED] += change
+        if change > 0:
+            out[n, po.WORK] = _consume(order, change, at, o64, o32, one)
+    out[n, po.FILL] = change
+    out[n, po.POS] = sign * change
+    out[n, po.BASE] = book(sign * change, at, x32[x, t.X_PAIR], pair64)
+
+
+@compiled
+def _undo(rows, r, at, n, kind, out, o64, o32, id64, id32, id_index, x64, x32, x_index, p32, pair64, who64, clocks, one):
+    """A bust or a correction of an execution, perhaps told before it."""
+    order = -1
+    if rows[r, ev.ORDER_HI] != 0 or rows[r, ev.ORDER_LO] != 0:
+        order = find_order(rows[r, ev.ORDER_HI], rows[r, ev.ORDER_LO], rows[r, ev.SESSION], o32, id64, id32, id_index)
+    space = 0
+    if rows[r, ev.VENUE] != 0 or rows[r, ev.SESSION] != 0 or order > 0:
+        space = space_of(rows, r, order, o32)
+    hi, lo = rows[r, ev.EXEC_REF_HI], rows[r, ev.EXEC_REF_LO]
+    x = find_execution(hi, lo, space, order, rows[r, ev.TRADE_DATE], True, x64, x32, x_index)
+    bust = kind == Kind.FILL_BUST
+    what = PostingKind.BUSTED if bust else PostingKind.CORRECTED
+    if x == 0:
+        x = new_execution(hi, lo, x64, x32, x_index, one)
+        x64[x, t.X_SPACE] = space
+        x64[x, t.X_AT] = at
+        x32[x, t.X_DATE] = rows[r, ev.TRADE_DATE]
+        x32[x, t.X_ORDER] = max(order, 0)
+        x32[x, t.X_STATE] = t.X_EARLY_BUST if bust else t.X_EARLY_CORRECTION
+        if not bust:
+            x64[x, t.X_QTY] = rows[r, ev.LAST_QTY]
+            x64[x, t.X_PX] = rows[r, ev.LAST_PX]
+            _alias(rows, r, x, x64, x32, x_index, one)
+        head(out, n, what, rows, r, at, clocks, one)
+        of_event(out, n, rows, r)
+        out[n, po.BITS] |= Note.ORDER_UNKNOWN
+        return n + 1
+    state = x32[x, t.X_STATE]
+    early = state & 15 == t.X_EARLY_CORRECTION or state & 15 == t.X_EARLY_BUST
+    again = state & 15 == t.X_BUSTED or state & 15 == t.X_EARLY_BUST
+    if not bust and not again and x64[x, t.X_QTY] == rows[r, ev.LAST_QTY] and x64[x, t.X_PX] == rows[r, ev.LAST_PX]:
+        again = True
+    head(out, n, PostingKind.DUPLICATE if again else what, rows, r, at, clocks, one)
+    if early:
+        of_event(out, n, rows, r)
+        sign = 1
+    else:
+        sign = _of_execution(out, n, x, x32, x64, pair64, who64, p32, one)
+    if again:
+        one[t.DUPLICATES] += 1
+        return n + 1
+    live = state & 15 == t.X_LIVE
+    if bust:
+        if live:
+            _rebook(out, n, x, -x64[x, t.X_QTY], sign, at, x64, x32, o64, o32, pair64, one)
+        x32[x, t.X_STATE] = (state & ~15) | (t.X_EARLY_BUST if early else t.X_BUSTED)
+        return n + 1
+    if live:
+        _rebook(out, n, x, rows[r, ev.LAST_QTY] - x64[x, t.X_QTY], sign, at, x64, x32, o64, o32, pair64, one)
+    x64[x, t.X_QTY] = rows[r, ev.LAST_QTY]
+    x64[x, t.X_PX] = rows[r, ev.LAST_PX]
+    x32[x, t.X_STATE] |= t.X_CORRECTED
+    out[n, po.QTY], out[n, po.PX] = rows[r, ev.LAST_QTY], rows[r, ev.LAST_PX]
+    _alias(rows, r, x, x64, x32, x_index, one)
+    return n + 1
+
+
+@inlined
+def _alias(rows, r, x, x64, x32, x_index, one):
+    """A correction has an exec id of its own; a later bust may name it."""
+    if rows[r, ev.EXEC_HI] == 0 and rows[r, ev.EXEC_LO] == 0:
+        return
+    if rows[r, ev.EXEC_HI] == rows[r, ev.EXEC_REF_HI] and rows[r, ev.EXEC_LO] == rows[r, ev.EXEC_REF_LO]:
+        return
+    other = new_execution(rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO], x64, x32, x_index, one)
+    x32[other, t.X_STATE] = t.X_ALIAS
+    x32[other, t.X_ORDER] = x
+
+
+@compiled
+def _parent_told(
+    rows, r, at, n, kind, text, out, p64, p32, p_index, p_text, p_books, who64, who_index, host_build, clocks, one
+):  # fmt: skip
+    """Everything that is said of a parent order."""
+    parent = find_parent(rows, r, p64, p_index)
+    flags = p32[parent, t.P_FLAGS]
+    if kind == Kind.PARENT_NEW and parent > 0 and flags & t.P_KNOWN:
+        if not flags & t.P_DONE or p32[parent, t.P_DATE] >= rows[r, ev.TRADE_DATE]:
+            head(out, n, PostingKind.DUPLICATE, rows, r, at, clocks, one)
+            of_event(out, n, rows, r)
+            out[n, po.PARENT] = parent
+            one[t.DUPLICATES] += 1
+            return n + 1
+        parent = 0
+    if parent == 0:
+        parent = new_parent(rows, r, at, text, p64, p32, p_index, p_text, p_books, one)
+    p64[parent, t.P_TOUCHED_AT] = max(at, p64[parent, t.P_TOUCHED_AT])
+    what = PostingKind.DUPLICATE
+    quantity = rows[r, ev.QTY]
+    px = rows[r, ev.PRICE]
+    if kind == Kind.PARENT_NEW:
+        what = PostingKind.PARENT_OPENED
+        p32[parent, t.P_FLAGS] |= t.P_KNOWN
+        p32[parent, t.P_DATE] = rows[r, ev.TRADE_DATE]
+        p32[parent, t.P_WHO] = who_of(rows, r, rows[r, ev.ACCOUNT], host_build, who64, who_index, one)
+        p32[parent, t.P_SYMBOL] = rows[r, ev.SYMBOL]
+        p32[parent, t.P_SIGN] = sign_of(rows[r, ev.SIDE])
+        if p64[parent, t.P_QTY] == 0:
+            p64[parent, t.P_QTY] = quantity
+        if parent == 0:
+            p32[parent, t.P_FLAGS] = 0  # the bucket has no quantity of its own to be held to
+    elif kind == Kind.PARENT_REPLACE:
+        if quantity != p64[parent, t.P_QTY] or p32[parent, t.P_FLAGS] & t.P_DONE:
+            what = PostingKind.PARENT_AMENDED
+        p64[parent, t.P_QTY] = quantity
+        p32[parent, t.P_FLAGS] &= ~t.P_DONE
+    elif kind == Kind.PARENT_SUSPEND:
+        held = rows[r, ev.BITS] & ev.Bit.SUSPENDED != 0
+        if held != (flags & t.P_HELD != 0):
+            what = PostingKind.PARENT_HELD if held else PostingKind.PARENT_RELEASED
+        p32[parent, t.P_FLAGS] = (flags | t.P_HELD) if held else (flags & ~t.P_HELD)
+        quantity, px = ev.NONE, ev.NONE
+    elif kind == Kind.PARENT_FILL:
+        px = rows[r, ev.LAST_PX]
+        if rows[r, ev.CUM_QTY] != ev.NONE:
+            quantity = rows[r, ev.CUM_QTY] - p64[parent, t.P_BOOKED]
+            if quantity != 0:
+                what = PostingKind.PARENT_BOOKED
+        elif not booked_before(parent, rows, r, p64, p_books):
+            quantity = rows[r, ev.LAST_QTY]
+            what = PostingKind.PARENT_BOOKED
+        else:
+            quantity = 0
+        p64[parent, t.P_BOOKED] += quantity
+    else:
+        if not flags & t.P_DONE:
+            what = PostingKind.PARENT_DONE
+        p32[parent, t.P_FLAGS] |= t.P_DONE
+        quantity, px = ev.NONE, ev.NONE
+    head(out, n, what, rows, r, at, clocks, one)
+    of_event(out, n, rows, r)
+    if p32[parent, t.P_FLAGS] & t.P_KNOWN:
+        of_who(out, n, p32[parent, t.P_WHO], who64)
+        out[n, po.SYMBOL] = p32[parent, t.P_SYMBOL]
+        out[n, po.SIGN] = p32[parent, t.P_SIGN]
+    else:
+        out[n, po.BITS] |= Note.PARENT_UNKNOWN | (Note.BEFORE_START if one[t.COLD] else 0)
+    out[n, po.PARENT] = parent
+    out[n, po.QTY], out[n, po.PX] = quantity, px
+    if what == PostingKind.DUPLICATE:
+        one[t.DUPLICATES] += 1
+    return n + 1
+
+
+@inlined
+def _reference(rows, r, at, n, kind, out, x64, x32, pair64, pair_index, host_build, clocks, one):
+    """What is known from elsewhere: positions, prices, rates, phases; and what is nothing to the ledger."""
+    what = PostingKind.EVENT
+    pair, change, quantity, px, venue = 0, 0, ev.NONE, ev.NONE, rows[r, ev.VENUE]
+    if kind == Kind.POSITION:
+        pair = pair_of(rows[r, ev.ACCOUNT], rows[r, ev.SYMBOL], pair64, pair_index, one)
+        if rows[r, ev.AS_OF] < pair64[pair, t.PAIR_AS_OF]:
+            what = PostingKind.DUPLICATE
+            one[t.DUPLICATES] += 1
+        else:
+            what = PostingKind.POSITION_SET
+            quantity, px = rows[r, ev.QTY], rows[r, ev.PRICE]
+            since = 0
+            x = pair64[pair, t.PAIR_LAST_EXEC]
+            while x != 0:
+                state = x32[x, t.X_STATE]
+                if state & 15 == t.X_LIVE and x64[x, t.X_AT] > rows[r, ev.AS_OF]:
+                    since += -x64[x, t.X_QTY] if state & t.X_SELLS else x64[x, t.X_QTY]
+                x = x32[x, t.X_NEXT_PAIR]
+            change = quantity + since - pair64[pair, t.PAIR_POS] - pair64[pair, t.PAIR_BASE]
+            pair64[pair, t.PAIR_BASE] += change
+            pair64[pair, t.PAIR_AS_OF] = rows[r, ev.AS_OF]
+    elif kind == Kind.MARK:
+        what = PostingKind.MARKED
+        px = rows[r, ev.PRICE]
+    elif kind == Kind.FX:
+        what = PostingKind.RATED
+        px = rows[r, ev.USD]
+        venue = rows[r, ev.CURRENCY]
+    elif kind == Kind.INSTRUMENT:
+        what = PostingKind.INSTRUMENT
+    elif kind == Kind.HEARTBEAT:
+        if 0 < rows[r, ev.HOST] < host_build.size:
+            host_build[rows[r, ev.HOST]] = rows[r, ev.BUILD]
+    elif kind == Kind.SESSION_PHASE:
+        if rows[r, ev.PHASE] == ev.Phase.PRE_OPEN:
+            one[t.COLD] = 0
+        elif rows[r, ev.PHASE] == ev.Phase.CLOSED:
+            one[t.TODO] = CLOSING
+            one[t.TODO_CURSOR] = 1
+    head(out, n, what, rows, r, at, clocks, one)
+    of_event(out, n, rows, r)
+    out[n, po.VENUE], out[n, po.PAIR], out[n, po.QTY], out[n, po.PX], out[n, po.BASE] = venue, pair, quantity, px, change
+    return n + 1
+
+
+@compiled
+def _close(rows, r, at, n, out, o64, o32, p32, who64, clocks, one):
+    """The venue has closed: its day orders are out."""
+    order = one[t.TODO_CURSOR]
+    while order <= one[t.N_ORDERS]:
+        if n >= out.shape[0]:
+            one[t.TODO_CURSOR] = order
+            return n
+        live = t.OPEN | t.ANNOUNCED | t.DAY
+        if o32[order, t.FLAGS] & live == live and o32[order, t.VENUE] == rows[r, ev.VENUE]:
+            head(out, n, PostingKind.ORDER_OUT, rows, r, at, clocks, one)
+            of_order(out, n, order, o64, o32, who64, p32, one)
+            out[n, po.QTY] = o64[order, t.QTY]
+            out[n, po.WORK] = -o64[order, t.WORKING]
+            o64[order, t.WORKING] = 0
+            o32[order, t.FLAGS] = (o32[order, t.FLAGS] | t.KILLED) & ~t.OPEN
+            retire(order, at, o64, o32, one)
+            n += 1
+        order += 1
+    one[t.TODO] = 0
+    return n
