@@ -31,8 +31,7 @@ static: setup
 # Where a real part cannot be had its tests are skipped and say so; with CI=true that is a failure.
 test: setup  ## everything: real servers fetched where they are missing, all checks, all tests
 	@$(MAKE) --no-print-directory real || test -z "$$CI"
-	@$(MAKE) --no-print-directory static
-	@$(PYTEST)
+	@$(MAKE) --no-print-directory static; static=$$?; $(PYTEST) && exit $$static
 
 real: setup  ## get the real servers that tests want (Kafka, mosquitto, Alertmanager, Prometheus); say what is missing
 	@$(BIN)/python -m tests.real.parts --get

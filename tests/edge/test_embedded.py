@@ -111,6 +111,13 @@ async def test_deleted_records_are_gone_from_the_front(kafka, producer, consumer
     assert (await consumer.beginning_offsets(PARTITIONS))[PARTITIONS[2]] == 6
 
 
+async def test_a_partition_forgets_what_is_over_five_megabytes(producer, consumer):
+    for _ in range(100):
+        await producer.send_and_wait(TOPIC, bytes(100_000), partition=1)
+    first = (await consumer.beginning_offsets(PARTITIONS))[PARTITIONS[1]]
+    assert 45 <= first <= 55
+
+
 async def test_an_unknown_broker_or_topic_is_an_error_in_words(kafka):
     with pytest.raises(RuntimeError, match="set_down"):
         kafka.broker_down(9)

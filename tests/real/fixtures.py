@@ -29,10 +29,10 @@ def pytest_runtest_setup(item):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """The end of each live server's log, beside what failed."""
+    """The end of each live server's log, beside what failed with it."""
     outcome = yield
     report = outcome.get_result()
-    if report.failed:
+    if report.failed and item.get_closest_marker("real"):
         report.sections += [(f"log of {one.name}", one.log_tail()) for one in server.alive]
 
 

@@ -5,7 +5,6 @@ writes only under its own name.  Without `keeps_retained`, retained messages die
 """
 
 import os
-import socket
 import ssl
 import subprocess
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ import trustme
 
 from tests.real.parts import program
 from tests.real.ports import free_port
-from tests.real.server import Server
+from tests.real.server import Server, listens
 
 SITE = "demo"
 USERS = {"monitor": "monitors-secret", "gw-1": "first-secret", "gw-2": "second-secret"}
@@ -63,7 +62,7 @@ class Mosquitto:
             "user root" if os.geteuid() == 0 else "",  # giving up root would undo the promise to die with us
             f"listener {self.port} {self.host}",
             "log_dest stdout",
-            "log_type all",
+            *(f"log_type {kind}" for kind in ("error", "warning", "notice", "information")),
             f"persistence {'true' if keeps_retained else 'false'}",
             f"persistence_location {home}/",
             "autosave_interval 1",
@@ -98,8 +97,7 @@ class Mosquitto:
         await self.server.ready_when(self._listens)
 
     def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex((self.host, self.port)) == 0
+        return listens(self.port)
 
     def _guarded(self, guard: Guard, home: Path) -> list[str]:
         certificate = guard.ca.issue_cert("localhost", self.host)

@@ -68,16 +68,15 @@ def get() -> None:
 def _copy_kafka() -> None:
     """Whole or not at all: a folder that is there holds all of it."""
     KAFKA_JARS.parent.mkdir(parents=True, exist_ok=True)
+    quiet_maven = [program("mvn"), "-q", "-B", "-Dstyle.color=never", "-f", str(HERE / "pom.xml")]
     with tempfile.TemporaryDirectory(dir=KAFKA_JARS.parent) as unfinished:
-        done = subprocess.run(
-            [
-                *(program("mvn"), "-q", "-B", "-Dstyle.color=never", "-f", HERE / "pom.xml", "dependency:copy-dependencies"),
-                *("-DincludeScope=runtime", f"-DoutputDirectory={unfinished}/jars"),
-            ],
-            check=False,
-        )
+        where = f"-DoutputDirectory={unfinished}/jars"
+        command = [*quiet_maven, "dependency:copy-dependencies", "-DincludeScope=runtime", where]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode == 0:
             Path(unfinished, "jars").rename(KAFKA_JARS)
+        else:
+            print(done.stdout, file=sys.stderr)
 
 
 def _install(packages: list[str]) -> None:

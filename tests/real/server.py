@@ -12,6 +12,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -100,6 +101,11 @@ class Server:
 
     async def ready_when(self, ready: Callable[[], bool]) -> None:
         await asyncio.to_thread(self.wait_until, ready)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @atexit.register
