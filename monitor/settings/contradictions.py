@@ -25,6 +25,8 @@ def contradictions(raw: Table) -> Iterator[Problem]:
         yield Problem("mqtt.username", "is missing, but there is a password", 'write username = "..."')
     if mqtt.get("tls") is not True and (extra := _has(mqtt, "ca_file", "cert_file")):
         yield Problem(f"mqtt.{extra}", "is for TLS, which is off", "write tls = true")
+    if kafka.get("inputs") == []:
+        yield Problem("kafka.inputs", "is empty", 'write inputs = [{ topic = "trading.telemetry.v1" }]')
     yield from _twice("kafka.inputs", kafka.get("inputs"), "topic")
 
 

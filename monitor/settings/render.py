@@ -156,7 +156,7 @@ def toml(value: Any, *, wide: bool = False) -> str:
         case float():
             return f"{int(value):_}" if value == int(value) and abs(value) >= 10_000 else repr(value)
         case str():
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            return _quoted(value)
         case Mapping():
             inner = ", ".join(
                 f"{_key(key)} = {toml(each)}" for key, each in value.items() if each is not None
@@ -170,4 +170,9 @@ def toml(value: Any, *, wide: bool = False) -> str:
 
 
 def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+    return name if _BARE.fullmatch(name) else _quoted(name)
+
+
+def _quoted(text: str) -> str:
+    """TOML's basic strings are JSON's, but for one control character."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -24,21 +24,16 @@ def secret(key: str, file: Path | None, variable: str | None) -> str | None:
                 line = opened.read(BYTES_MAX).split(b"\n", 1)[0].rstrip(b"\r").decode()
         except (OSError, UnicodeDecodeError) as wrong:
             why = getattr(wrong, "strerror", None) or "is not UTF-8"
-            raise ConfigError(
-                str(file), [Problem(f"{key}_file", why.lower(), "name a file that can be read")]
-            ) from wrong
+            raise _cannot(str(file), f"{key}_file", why.lower(), "name a file that can be read") from wrong
         if not line:
-            how = f"set {variable}, or write {key}_file"
-            raise _cannot("environment", f"{key}_env", f"{variable} is not set", how)
+            raise _cannot(str(file), f"{key}_file", "its first line is empty", "put the secret there")
         return line
-    if variable is not None:
-        if not os.environ.get(variable):
-            raise ConfigError(
-                "environment",
-                [Problem(f"{key}_env", f"{variable} is not set", f"set {variable}, or write {key}_file")],
-            )
-        return os.environ[variable]
-    return None
+    if variable is None:
+        return None
+    if not os.environ.get(variable):
+        how = f"set {variable}, or write {key}_file"
+        raise _cannot("environment", f"{key}_env", f"{variable} is not set", how)
+    return os.environ[variable]
 
 
 def _cannot(source: str, key: str, what: str, write: str) -> ConfigError:

@@ -143,7 +143,6 @@ class Kafka(Section):
         (InputTopic(topic="trading.telemetry.v1"), InputTopic(topic="trading.reference.v1")),
         description="topics to read; what is not allowed on a topic is quarantined and pages",
         examples=['[{ topic = "trading.telemetry.v1" }]'],
-        min_length=1,
     )
     partitions: Annotated[str, AfterValidator(_partitions)] = Field(
         "", description='partitions of the first topic that this instance judges, "0-7"; empty: all of them'
@@ -230,7 +229,7 @@ class Keys(Section):
         description="this monitor's private key, its owner's alone; `knightwatch config keygen` makes one",
     )
     pinned_keys_file: AnyPath = Field(
-        Path("knightwatch-data/keys/pinned.json"),
+        Path("knightwatch-data/keys/pinned.toml"),
         description="public keys of gateways, people and other monitors; who is not in it is not heard",
     )
 

@@ -104,10 +104,11 @@ def _at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
     """The model that stands at a path, through optionals, arrays and tables."""
     here: Any = model
     for step in loc:
+        found = model_in(here)
         if isinstance(step, int):
-            here = model_in(here)
-        elif isinstance(here, type) and issubclass(here, BaseModel) and step in here.model_fields:
-            here = here.model_fields[step].annotation
+            here = found
+        elif found is not None and step in found.model_fields:
+            here = found.model_fields[step].annotation
         else:
             return None
     return model_in(here)

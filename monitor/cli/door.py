@@ -1,0 +1,100 @@
+"""`main`: every way in which a command can end, and its status.
+
+    0 done   1 the check failed   2 usage   69 a server cannot be reached   77 not allowed
+    78 the configuration is wrong   130, 143 by signal
+
+A user's mistake is a sentence on standard error and never a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from typer.exceptions import Abort, TyperException
+
+from monitor.cli import output
+from monitor.cli.app import app
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+
+def main() -> None:
+    """Console script `knightwatch`."""
+    signal.signal(signal.SIGTERM, _terminated)
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        status = output.PIPE_CLOSED
+    sys.exit(status)
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command line; returns its exit status."""
+    if sys.flags.optimize:
+        output.note("knightwatch: refuses to run under python -O: its assertions are part of its safety")
+        return output.MISCONFIGURED
+    with output.answering(args) as as_json:
+        status, why, more = _ended(args)
+        if why:
+            output.note(why)
+        if as_json and status not in (output.DONE, output.PIPE_CLOSED) and not output.answered():
+            output.answer(output.Form.JSON, {"error": why, "status": status} | more, "")
+        return status
+
+
+def _ended(args: Sequence[str]) -> tuple[int, str, dict[str, Any]]:
+    """The status, what to tell the user, and what a machine is told beside it."""
+    try:
+        return int(app(list(args), prog_name="knightwatch", standalone_mode=False) or output.DONE), "", {}
+    except output.CannotError as cannot:
+        return cannot.status, f"knightwatch: {cannot}", cannot.more
+    except TyperException as usage:
+        return _usage(usage)
+    except (KeyboardInterrupt, Abort):
+        return output.INTERRUPTED, "", {}
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else output.FAILED, "", {}
+    except BrokenPipeError:
+        _silence_stdout()
+        return output.PIPE_CLOSED, "", {}
+    except (ConnectionError, TimeoutError) as gone:
+        return output.UNREACHABLE, f"knightwatch: {gone or 'no answer in time'}", {}
+    except OSError as refused:
+        if refused.filename is None:
+            raise
+        status = output.NOT_ALLOWED if isinstance(refused, PermissionError) else output.FAILED
+        if isinstance(refused, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
+            status = output.USAGE
+        return status, f"knightwatch: {refused.filename}: {(refused.strerror or str(refused)).lower()}", {}
+    except Exception as wrong:  # noqa: BLE001 - the configuration's problems, else our own fault
+        from monitor.settings.problems import ConfigError  # noqa: PLC0415 - not needed to show help
+
+        if isinstance(wrong, ConfigError):
+            return output.MISCONFIGURED, str(wrong), wrong.document
+        return output.BROKEN, traceback.format_exc(), {}
+
+
+def _usage(wrong: TyperException) -> tuple[int, str, dict[str, Any]]:
+    context = getattr(wrong, "ctx", None)
+    command = context.command_path if context is not None else "knightwatch"
+    message = wrong.format_message()
+    if type(wrong).__name__ == "NoArgsIsHelpError":
+        return wrong.exit_code, message, {}
+    return wrong.exit_code, f"{command}: {message}\nTry '{command} --help'.", {}
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(output.TERMINATED)
+
+
+def _silence_stdout() -> None:
+    """Nobody reads any more: the interpreter's last flush must not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)

@@ -1,0 +1,73 @@
+"""Verbs of a person beside a trading floor: stop something, and see what is stopped."""
+# ruff: noqa: PLC0415 - a verb imports what it needs when it runs
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from monitor.cli.output import (
+    DONE,
+    UNREACHABLE,
+    USAGE,
+    CannotError,
+    ConfigFile,
+    Form,
+    Output,
+    answer,
+    quiet_clients,
+)
+
+LEVELS: Final = ("reduce_only", "halt_new", "halt_cancel", "disconnect")
+
+
+def halt(
+    scope: Annotated[str, typer.Option(help='"host=smars-8", "account=33&symbol=NOK"; "*" is the firm.')],
+    reason: Annotated[str, typer.Option(help="Why, in words; 1 to 512 bytes.")],
+    key: Annotated[Path, typer.Option(help="Your own private key.")],
+    level: Annotated[str, typer.Option(help=f"One of {', '.join(LEVELS)}.")] = "halt_cancel",
+    config: ConfigFile = None,
+    *,
+    drill: Annotated[bool, typer.Option("--drill", help="Marked as a drill.")] = False,
+    output: Output = Form.TEXT,
+) -> int:
+    """Stop a scope yourself, alone, on both roads at once; no monitor needs to be alive."""
+    import asyncio
+
+    from detectors.scope import Scope
+    from monitor.cli import tightening
+    from monitor.edge.keys import read_signer
+    from monitor.settings import load
+
+    try:
+        where = Scope.parse(scope)
+    except ValueError as wrong:
+        raise CannotError(USAGE, f"--scope: {wrong}") from wrong
+    if level not in LEVELS:
+        raise CannotError(USAGE, f"--level: {level!r} is no level; known: {', '.join(LEVELS)}")
+    if not 1 <= len(reason.encode()) <= 512:
+        raise CannotError(USAGE, "--reason: write 1 to 512 bytes")
+    quiet_clients()
+    loaded = load(config)
+    signer = read_signer(key)
+    payload = tightening.person_halt(loaded, where, level, reason, signer.keyid, drill=drill)
+    roads = asyncio.run(tightening.publish(loaded, payload, signer))
+    document = {"halt": payload, "roads": [road.document for road in roads]}
+    taken = any(road.ok for road in roads)
+    answer(output, document | {"taken": taken}, tightening.told(payload, roads))
+    return DONE if taken else UNREACHABLE
+
+
+def status(config: ConfigFile = None, output: Output = Form.TEXT) -> int:
+    """Say what is stopped, since when, by whom, acknowledged or not, and how old the lease is."""
+    import asyncio
+
+    from monitor.cli import looking
+    from monitor.settings import load
+
+    quiet_clients()
+    seen = asyncio.run(looking.look(load(config)))
+    answer(output, seen.document, seen.text)
+    return DONE if seen.reached else UNREACHABLE

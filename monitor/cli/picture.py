@@ -1,0 +1,282 @@
+"""The picture that `status` draws: joined from what monitors, people and gateways said.
+
+Halts join here as they do at a gateway: whatever anybody's valid message opened is open,
+unless a resume that names it was issued at or after it.  What was not heard is unknown.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from detectors.scope import Scope
+from monitor.core.authority import Received, receive
+from monitor.core.messages import BadMessage, read_json, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from monitor.core.keyring import Keyring
+
+LEASE_FRESH_NS: Final = 3_000_000_000  # the alarm's own measure
+STATE_FRESH_NS: Final = 10_000_000_000  # what a gateway asks of a state
+RANK: Final = ("received", "applied", "completed", "rejected")
+
+
+@dataclass
+class Picture:
+    """Everything that was heard, and what follows from it."""
+
+    site: str
+    env: str
+    keyring: Keyring | None
+    now_ns: int
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    commands_read: bool = False
+    _links: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    _leases: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _states: dict[str, dict[int, Mapping[str, Any]]] = field(default_factory=dict)
+    _halts: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)  # id -> issuer -> payload
+    _closed: dict[str, int] = field(default_factory=dict)  # id -> when a resume that names it was issued
+    _acks: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)  # id -> gateway -> payload
+    _ignored: int = 0
+
+    # -- what is heard
+
+    def link(self, road: str, *, up: bool, detail: str) -> None:
+        self._links[road] = (up, detail)
+
+    def hear(self, raw: bytes) -> None:
+        """Take one envelope in; what is not for us or not signed by a pinned key counts for nothing."""
+        payload = self._opened(raw)
+        if payload is None:
+            self._ignored += 1
+            return
+        issuer = str(payload["issuer"])
+        match payload["type"]:
+            case "lease":
+                if payload["issued_at"] >= self._leases.get(issuer, {}).get("issued_at", 0):
+                    self._leases[issuer] = payload
+            case "state":
+                self._hear_state(issuer, payload)
+            case "halt":
+                self._halts.setdefault(payload["halt_id"], {})[issuer] = payload
+            case "resume":
+                for halt_id in payload["closes"]:
+                    self._closed[halt_id] = max(payload["issued_at"], self._closed.get(halt_id, 0))
+            case "ack":
+                self._hear_ack(payload)
+
+    def _opened(self, raw: bytes) -> Mapping[str, Any] | None:
+        if self.keyring is not None:
+            received = receive(raw, self.keyring, self.site, self.env)
+            return received.payload if isinstance(received, Received) else None
+        try:
+            payload = read_json(base64.b64decode(json.loads(raw)["payload"]))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+        if isinstance(payload, BadMessage) or isinstance(validate(payload), BadMessage):
+            return None
+        known: Mapping[str, Any] = payload
+        return known if (known["site"], known["env"]) == (self.site, self.env) else None
+
+    def _hear_state(self, issuer: str, payload: Mapping[str, Any]) -> None:
+        parts = self._states.setdefault(issuer, {})
+        newest = max((part["issued_at"] for part in parts.values()), default=0)
+        if payload["issued_at"] < newest:
+            return
+        if payload["issued_at"] > newest:
+            parts.clear()
+        parts[payload.get("part", 1)] = payload
+
+    def _hear_ack(self, payload: Mapping[str, Any]) -> None:
+        acks = self._acks.setdefault(payload["halt_id"], {})
+        before = acks.get(payload["gateway"])
+        if before is None or (payload["ts"], RANK.index(payload["state"])) >= (
+            before["ts"],
+            RANK.index(before["state"]),
+        ):
+            acks[payload["gateway"]] = payload
+
+    # -- what follows
+
+    @property
+    def reached(self) -> bool:
+        return any(up for up, _ in self._links.values())
+
+    @property
+    def is_whole(self) -> bool:
+        """Each monitor that holds a lease has said its whole state."""
+        return bool(self._leases) and all(self._state_of(issuer) is not None for issuer in self._leases)
+
+    def _state_of(self, issuer: str) -> list[Mapping[str, Any]] | None:
+        parts = self._states.get(issuer, {})
+        wanted = next(iter(parts.values())).get("parts", 1) if parts else 0
+        return list(parts.values()) if parts and len(parts) == wanted else None
+
+    def open_halts(self) -> dict[str, dict[str, Mapping[str, Any]]]:
+        """Halts that anybody says are open: id -> issuer -> payload."""
+        said: dict[str, dict[str, Mapping[str, Any]]] = {}
+        for issuer in self._states:
+            for part in self._state_of(issuer) or ():
+                for halt in part["open"]:
+                    said.setdefault(halt["halt_id"], {})[str(halt["issuer"])] = halt
+        for halt_id, issuers in self._halts.items():
+            for issuer, halt in issuers.items():
+                said.setdefault(halt_id, {}).setdefault(issuer, halt)
+        return {
+            halt_id: standing
+            for halt_id, issuers in said.items()
+            if (
+                standing := {
+                    issuer: halt
+                    for issuer, halt in issuers.items()
+                    if not self._closed.get(halt_id, 0) >= halt["event_ts"]
+                }
+            )
+        }
+
+    def unknowns(self) -> list[str]:
+        """What nobody said, in words."""
+        texts = []
+        for road, (up, detail) in sorted(self._links.items()):
+            if not up:
+                texts.append(f"{road}: {detail or 'no answer'}")
+        if self.keyring is None:
+            texts.append("no pinned keys on this machine: no signature was checked")
+        if not self._leases:
+            texts.append("no lease heard: whether any monitor judges is unknown")
+        stated = [issuer for issuer in self._states if self._state_of(issuer) is not None]
+        fresh = [issuer for issuer in stated if self._age_ns(self._states[issuer]) <= STATE_FRESH_NS]
+        if not fresh:
+            texts.append("no fresh state heard: what is open may be more than is listed")
+        if not self.commands_read:
+            texts.append(
+                "the commands were not read to their end: what people and gateways said may be missing"
+            )
+        return texts
+
+    def _age_ns(self, parts: Mapping[int, Mapping[str, Any]]) -> int:
+        return self.now_ns - max(int(part["issued_at"]) for part in parts.values())
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "site": self.site,
+            "env": self.env,
+            "roads": [
+                {"road": road, "address": self.addresses.get(road, ""), "up": up, "detail": detail}
+                for road, (up, detail) in sorted(self._links.items())
+            ],
+            "verified": self.keyring is not None,
+            "monitors": [
+                self._monitor(issuer) for issuer in sorted(self._leases.keys() | self._states.keys())
+            ],
+            "open": [self._open(halt_id, issuers) for halt_id, issuers in self.open_halts().items()],
+            "ignored": self._ignored,
+            "unknown": self.unknowns(),
+        }
+
+    def _monitor(self, issuer: str) -> dict[str, Any]:
+        lease = self._leases.get(issuer)
+        return {
+            "issuer": issuer,
+            "status": lease["status"] if lease else "unknown",
+            "lease_age_s": round((self.now_ns - lease["issued_at"]) / 1e9, 1) if lease else None,
+            "lease_fresh": bool(lease) and self.now_ns - lease["issued_at"] <= LEASE_FRESH_NS
+            if lease
+            else False,
+            "blind_of": lease.get("blind_of", []) if lease else [],
+            "state_age_s": round(self._age_ns(self._states[issuer]) / 1e9, 1)
+            if self._states.get(issuer)
+            else None,
+        }
+
+    def _open(self, halt_id: str, issuers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        first = min(issuers.values(), key=lambda halt: halt["event_ts"])
+        order = ("throttle", "reduce_only", "halt_new", "halt_cancel", "disconnect")
+        acks = self._acks.get(halt_id, {})
+        return {
+            "halt_id": halt_id,
+            "level": max((halt["level"] for halt in issuers.values()), key=order.index),
+            "scope": first["scope"],
+            "detector": first["detector"],
+            "reason_code": first["reason_code"],
+            "reason": first.get("reason", ""),
+            "measured": first.get("measured"),
+            "limit": first.get("limit"),
+            "unit": first.get("unit", ""),
+            "mode": first.get("mode", "live"),
+            "issuers": sorted(issuers),
+            "since": first["event_ts"],
+            "age_s": round((self.now_ns - first["event_ts"]) / 1e9, 1),
+            "gateways": [
+                {
+                    name: ack.get(name)
+                    for name in ("gateway", "state", "level", "working", "orders_refused", "degraded")
+                }
+                | {"survivors": len(ack.get("survivors") or ())}
+                for _, ack in sorted(acks.items())
+            ],
+        }
+
+    @property
+    def text(self) -> str:
+        """For a person who was just woken."""
+        document = self.document
+        lines = [f"site {self.site}, env {self.env}"]
+        lines += [_monitor_line(monitor) for monitor in document["monitors"]] or ["no monitor heard"]
+        stopped = document["open"]
+        lines.append(
+            f"{len(stopped)} open halt{'s' if len(stopped) != 1 else ''}"
+            if stopped
+            else "no open halt heard of"
+        )
+        for halt in sorted(stopped, key=lambda halt: halt["since"]):
+            lines += _halt_lines(halt)
+        if document["unknown"]:
+            lines.append("unknown")
+            lines += [f"  {text}" for text in document["unknown"]]
+        return "\n".join(lines)
+
+
+def _monitor_line(monitor: Mapping[str, Any]) -> str:
+    if monitor["lease_age_s"] is None:
+        return f"{monitor['issuer']}: no lease heard"
+    blind = ", ".join(Scope.of(scope).text for scope in monitor["blind_of"])
+    stale = "" if monitor["lease_fresh"] else ", STALE"
+    return (
+        f"{monitor['issuer']}: {monitor['status']}{f' of {blind}' if blind else ''}, "
+        f"lease {monitor['lease_age_s']:.1f} s old{stale}"
+    )
+
+
+def _halt_lines(halt: Mapping[str, Any]) -> list[str]:
+    since = datetime.fromtimestamp(halt["since"] / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    why = f"{halt['detector']}.{halt['reason_code']}"
+    if halt["measured"] is not None:
+        why += f": {halt['measured']} > {halt['limit']} {halt['unit']}".rstrip()
+    if halt["reason"]:
+        why += f": {halt['reason']}"
+    drill = " DRILL" if halt["mode"] == "drill" else ""
+    what = f"  {halt['level']}{drill} {Scope.of(halt['scope']).text} | {why}"
+    when = f"since {since} ({_age(halt['age_s'])}) | by {', '.join(halt['issuers'])}"
+    lines = [f"{what} | {when} | halt {halt['halt_id'][:8]}"]
+    for ack in halt["gateways"]:
+        degraded = f", degraded: {ack['degraded']}" if ack["degraded"] else ""
+        lines.append(
+            f"    {ack['gateway']}: {ack['state']} {ack['level']}, {ack['working'] or 0} working, "
+            f"{ack['survivors']} survivors, {ack['orders_refused'] or 0} refused{degraded}"
+        )
+    return lines if halt["gateways"] else [*lines, "    acknowledged: unknown, no gateway was heard"]
+
+
+def _age(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,137 @@
+"""A person stops a scope alone: signed with their own key, sent on both roads at once.
+
+No monitor has to be alive.  A road counts as taken when its broker said so and, where the
+broker can tell, somebody listens; whether gateways obeyed is what `knightwatch status` says.
+The same scope, level and day give the same `halt_id`: to send it twice does no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from monitor.core import envelope, identity, messages, roads
+from monitor.edge.kafka_out import KafkaOut
+from monitor.edge.mqtt_out import Broker, MqttOut
+from monitor.settings.clients import kafka_client, mqtt_broker
+
+if TYPE_CHECKING:
+    from detectors.scope import Scope
+    from monitor.core.keyring import Signer
+    from monitor.settings import Config
+
+DETECTOR: Final = "operator"  # who accuses, where a detector would stand
+REASON_CODE: Final = "operator_halt"
+DEADLINE_S: Final = 8.0  # a road that has to connect first: 5 s of Kafka's, and a retry
+
+
+@dataclass(frozen=True, slots=True)
+class RoadOutcome:
+    """What became of the halt on one road."""
+
+    road: str
+    address: str
+    ok: bool
+    latency_s: float
+    detail: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return {
+            "road": self.road,
+            "address": self.address,
+            "ok": self.ok,
+            "latency_ms": round(self.latency_s * 1_000, 1),
+            "detail": self.detail,
+        }
+
+
+def person_halt(
+    config: Config, scope: Scope, level: str, reason: str, keyid: str, *, drill: bool = False
+) -> dict[str, Any]:
+    """Build the payload of a person's halt.  It latches like any other."""
+    now_ns = time.time_ns()
+    trade_date = datetime.fromtimestamp(now_ns / 1e9, UTC).date().isoformat()
+    halt_id = identity.halt_id(config.site, config.env, DETECTOR, REASON_CODE, scope.text, trade_date, 0)
+    payload = {
+        "v": 1,
+        "type": "halt",
+        "site": config.site,
+        "env": config.env,
+        "issuer": f"person-{keyid[:12]}",
+        "boot": uuid.uuid4().hex,
+        "seq": 1,
+        "issued_at": now_ns,
+        "halt_id": halt_id,
+        "incident_id": halt_id,
+        "level": level,
+        "scope": scope.mapping,
+        "detector": DETECTOR,
+        "reason_code": REASON_CODE,
+        "reason": reason,
+        "measured": None,
+        "limit": None,
+        "unit": "",
+        "evidence": [],
+        "event_ts": now_ns,
+        "policy_digest": config.policy_digest,
+        "mode": "drill" if drill else "live",
+    }
+    checked = messages.validate(payload)
+    assert not isinstance(checked, messages.BadMessage), checked
+    return payload
+
+
+async def publish(config: Config, payload: dict[str, Any], signer: Signer) -> list[RoadOutcome]:
+    """Send on both roads, neither waiting for the other, until both have answered or run out of time."""
+    sealed = envelope.seal(payload, [signer])
+    road = roads.road_of(payload)
+    kafka = KafkaOut(
+        kafka_client(config) | {"client_id": f"knightwatch-halt-{payload['boot'][:8]}"},
+        now_ns=time.time_ns,
+        on_link=_unheard,
+        on_delivered=_unheard,
+    )
+    # A session of our own: the monitor's name would throw the monitor out.
+    broker = Broker(**mqtt_broker(config) | {"client_id": f"knightwatch-halt-{payload['boot'][:8]}"})
+    mqtt = MqttOut(broker, (), now_ns=time.time_ns, on_link=_unheard, on_delivered=_unheard)
+    clients = [asyncio.ensure_future(kafka.run()), asyncio.ensure_future(mqtt.run())]
+    try:
+        by_kafka, by_mqtt = await asyncio.gather(
+            kafka.publish(road.kafka_topic, road.kafka_key, sealed, deadline_s=DEADLINE_S),
+            mqtt.publish(road.mqtt_topic, sealed, retain=road.retain, deadline_s=DEADLINE_S),
+        )
+    finally:
+        for client in clients:
+            client.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+    broker_of_mqtt = f"{config.mqtt.host}:{config.mqtt.port}"
+    return [
+        RoadOutcome(
+            "kafka", config.kafka.bootstrap_servers, by_kafka.ok, by_kafka.latency_s, by_kafka.detail
+        ),
+        RoadOutcome("mqtt", broker_of_mqtt, by_mqtt.ok, by_mqtt.latency_s, by_mqtt.detail),
+    ]
+
+
+def told(payload: dict[str, Any], outcomes: list[RoadOutcome]) -> str:
+    """Say it in lines: what was sent, and what each road did with it."""
+    from detectors.scope import Scope  # noqa: PLC0415 - imported by the verb already
+
+    lines = [f"HALT {Scope.of(payload['scope']).text} {payload['level']} | halt {payload['halt_id'][:8]}"]
+    for one in outcomes:
+        word = f"taken in {one.latency_s * 1_000:.0f} ms" if one.ok else f"NOT taken: {one.detail}"
+        lines.append(f"  {one.road:<5}  {one.address}  {word}")
+    if any(one.ok for one in outcomes):
+        lines.append("`knightwatch status` says which gateways obeyed.")
+    else:
+        lines.append("No road took it.  Stop it at the gateway or the venue by hand, now.")
+    return "\n".join(lines)
+
+
+def _unheard(*_said: object) -> None:
+    """Links and late deliveries concern only whoever stays."""

@@ -1,0 +1,148 @@
+"""Verbs that watch: live, over recordings, over made-up days; and the proof of what was done."""
+# ruff: noqa: PLC0415 - a verb imports what it needs when it runs
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from monitor.cli.output import DONE, FAILED, USAGE, CannotError, ConfigFile, Form, Output, answer
+from monitor.cli.progress import progress
+
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Equal seeds make equal events.")]
+Scale = Annotated[float, typer.Option(min=0.0001, max=10.0, help="Share of the events; never of the time.")]
+
+
+def demo(
+    config: ConfigFile = None,
+    folder: Annotated[Path, typer.Option(help="Where recording and audit trail are left.")] = Path(
+        "knightwatch-demo"
+    ),
+    seed: Seed = 1,
+    scale: Scale = 0.2,
+    output: Output = Form.TEXT,
+) -> int:
+    """Watch Knight's morning run through embedded Kafka and MQTT, and be stopped."""
+    from monitor.demo import demo as run_demo
+    from monitor.demo import summary
+    from monitor.settings import load
+
+    document = run_demo(load(config), folder=folder, seed=seed, scale=scale, view=output is Form.TEXT)
+    answer(output, document, summary(document))
+    return DONE
+
+
+def run(
+    config: ConfigFile = None,
+    partitions: Annotated[
+        str | None, typer.Option(help='Partitions of the telemetry that this instance judges, "0-7".')
+    ] = None,
+) -> int:
+    """Watch a live feed and halt what goes wild, until SIGTERM or SIGINT."""
+    from monitor.serve import run as serve
+    from monitor.settings import load
+
+    return serve(load(config), partitions=partitions)
+
+
+def replay(
+    files: Annotated[
+        list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, help="Recordings, in order.")
+    ],
+    config: ConfigFile = None,
+    output: Output = Form.TEXT,
+    *,
+    fail_on_halt: Annotated[bool, typer.Option("--fail-on-halt", help="Exit 1 if a halt is found.")] = False,
+) -> int:
+    """Judge recordings as if they were live: the same breaches, the same halts."""
+    from monitor.replay import replay as replay_files
+    from monitor.settings import load
+
+    loaded = load(config)
+    with progress("replaying") as step:
+        document = replay_files(files, loaded, progress=step)
+    answer(output, document, _replayed(document))
+    return FAILED if fail_on_halt and document["commands"] else DONE
+
+
+def _replayed(document: dict[str, Any]) -> str:
+
+    counts = ", ".join(
+        f"{document[name]:,} {name.replace('_', ' ')}" for name in ("events", "quarantined", "passed_over")
+    )
+    halts = [_halt_line(command) for command in document["commands"] if command["type"] == "halt"]
+    return "\n".join(
+        [
+            f"{counts}, {len(document['breaches']):,} breaches",
+            *(halts or ["no halt"]),
+            f"policy {document['policy_digest']}",
+            f"trace  {document['trace_digest']}",
+        ]
+    )
+
+
+def _halt_line(halt: dict[str, Any]) -> str:
+    from detectors.scope import Scope
+
+    why = f"{halt['detector']}.{halt['reason_code']}: {halt['measured']} > {halt['limit']} {halt['unit']}"
+    where = Scope.of(halt["scope"]).text
+    return f"HALT {halt['level']} {where} | {why} | at {halt['event_ts']} | halt {halt['halt_id'][:8]}"
+
+
+def simulate(
+    scenario: Annotated[str, typer.Argument(help="Name of the scenario; knight is the one to begin with.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File for the events: .ndjson, .ndjson.gz, .ndjson.zst or .parquet.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="File for what went wrong, when, who must say so.")
+    ] = None,
+    seed: Seed = 1,
+    scale: Scale = 1.0,
+    output: Output = Form.TEXT,
+) -> int:
+    """Write the events of a made-up morning, and the truth about it."""
+    from monitor.scenarios import registry
+    from monitor.scenarios import simulate as write
+    from monitor.settings.problems import nearest
+
+    known = registry()
+    if scenario not in known:
+        raise CannotError(USAGE, f"{scenario!r} is no scenario; {nearest(scenario, known)}")
+    if out is None and truth is None:
+        raise CannotError(USAGE, "nothing to write; name --out FILE, --truth FILE or both")
+    begin_ns, end_ns = known[scenario].blocks[0], known[scenario].blocks[-1]
+    written = 0
+    with progress(f"simulating {scenario}") as step:
+
+        def tell(events: int, ts_ns: int) -> None:
+            nonlocal written
+            written = events
+            step((ts_ns - begin_ns) / (end_ns - begin_ns), f"{events:,} events")
+
+        try:
+            told = write(known[scenario], seed=seed, scale=scale, out=out, truth=truth, progress=tell)
+        except ValueError as wrong:
+            raise CannotError(USAGE, f"--out: {wrong}") from wrong
+    files = {"out": str(out) if out else None, "truth_file": str(truth) if truth else None}
+    document = (
+        {"scenario": scenario, "seed": seed, "scale": scale, "events": written} | files | {"truth": told}
+    )
+    answer(output, document, f"{scenario}: {written:,} events -> {out or '(not written)'}")
+    return DONE
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="A file of the trail, or its folder.")],
+    against: Annotated[
+        Path | None, typer.Option(exists=True, help="A state, lease or halt: its audit head must be reached.")
+    ] = None,
+    output: Output = Form.TEXT,
+) -> int:
+    """Prove that nothing in an audit trail was changed, removed, re-ordered or cut off."""
+    from monitor.edge.audit import verify as verify_trail
+
+    verify_trail(file, against)
+    return DONE
