@@ -212,11 +212,19 @@ def every_detector() -> dict[str, type[Detector]]:
     """All families, by name: whatever module of this folder holds a `Detector`."""
     for module in pkgutil.iter_modules(detectors.__path__):
         importlib.import_module(f"detectors.{module.name}")
-    return dict(sorted((cls.family(), cls) for cls in Detector.__subclasses__() if cls.__module__.startswith("detectors.")))
+    return dict(
+        sorted(
+            (cls.family(), cls)
+            for cls in Detector.__subclasses__()
+            if cls.__module__.startswith("detectors.")
+        )
+    )
 
 
 def setting(default: Any, doc: str) -> Any:
     """A field of a `Settings` dataclass with the sentence that the configuration prints above it."""
-    return field(default=default, metadata={"doc": doc}) if not isinstance(default, (list, dict)) else field(
-        default_factory=lambda: default, metadata={"doc": doc}
+    return (
+        field(default=default, metadata={"doc": doc})
+        if not isinstance(default, (list, dict))
+        else field(default_factory=lambda: default, metadata={"doc": doc})
     )

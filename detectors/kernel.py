@@ -25,7 +25,9 @@ REARM_NS: Final = SECOND_NS  # a breach re-arms when it was below its rung this 
 def _digest() -> str:
     """What compiled code depends on: all of `detectors`, the scanner, numba, the bounds checks."""
     here = Path(__file__).resolve().parent
-    seen = hashlib.sha256(f"{numba.__version__} {sys.version} {os.environ.get('NUMBA_BOUNDSCHECK', '')}".encode())
+    seen = hashlib.sha256(
+        f"{numba.__version__} {sys.version} {os.environ.get('NUMBA_BOUNDSCHECK', '')}".encode()
+    )
     for source in sorted([*here.rglob("*.py"), *(here.parent / "monitor" / "core").glob("scan*.py")]):
         seen.update(source.relative_to(here.parent).as_posix().encode())
         seen.update(source.read_bytes())
@@ -39,7 +41,9 @@ def cache_folder() -> Path:
 
 
 CACHE: Final = cache_folder()
-numba.config.CACHE_DIR = str(CACHE)
+_NUMBA: Final[Any] = numba  # its stubs know neither CACHE_DIR nor _nrt
+_NUMBA.config.CACHE_DIR = str(CACHE)
+_NJIT: Final = _NUMBA.njit
 
 
 def compiled(function: F) -> F:
@@ -48,7 +52,7 @@ def compiled(function: F) -> F:
     Kernels allocate nothing and return numbers only, so numba's reference counts are off
     (`_nrt`): counting each array at each call took 9 of 10 parts of the ledger's time.
     """
-    return cast("F", numba.njit(cache=True, nogil=True, _nrt=False)(function))
+    return cast("F", _NJIT(cache=True, nogil=True, _nrt=False)(function))
 
 
 def inlined(function: F) -> F:
@@ -56,16 +60,16 @@ def inlined(function: F) -> F:
 
     A call passes each array as nine words; a ledger's worth of tables costs 0.2 µs a call.
     """
-    return cast("F", numba.njit(cache=True, nogil=True, forceinline=True, _nrt=False)(function))
+    return cast("F", _NJIT(cache=True, nogil=True, forceinline=True, _nrt=False)(function))
 
 
 def compiled_with_bounds(function: F) -> F:
     """As `compiled`, with array bounds checked also in service: for code that eats what strangers send."""
-    return cast("F", numba.njit(cache=True, nogil=True, boundscheck=True)(function))
+    return cast("F", _NJIT(cache=True, nogil=True, boundscheck=True)(function))
 
 
-@compiled
-def crossed(state, key, rung, at):  # type: ignore[no-untyped-def]
+@inlined
+def crossed(state, key, rung, at):
     """Whether `rung` is an upward crossing for `key`: the rung crossed to, else 0.
 
     `state` is (keys, 3) int64: the rung held, since when below it (0: it is not), and

@@ -37,7 +37,9 @@ class Ledger:
     0
     """
 
-    def __init__(self, names: Names, *, cold: bool = True, retain_ns: int = t.RETAIN_NS, scale: int = 1) -> None:
+    def __init__(
+        self, names: Names, *, cold: bool = True, retain_ns: int = t.RETAIN_NS, scale: int = 1
+    ) -> None:
         """Open empty books.
 
         `cold`: the stream may begin in the middle of a session; it stops being cold when a
@@ -91,8 +93,7 @@ class Ledger:
 
     def advance(self, now_ns: int) -> int:
         """Event time has passed without an event; returns LOW, which never falls."""
-        if now_ns > self.one[t.LOW]:
-            self.one[t.LOW] = now_ns
+        self.one[t.LOW] = max(self.one[t.LOW], now_ns)
         return int(self.one[t.LOW])
 
     @property
@@ -121,8 +122,13 @@ class Ledger:
 
     def attributes(self, who: int) -> dict[str, str]:
         """An attribution in words; what is absent is left out."""
-        kinds = zip(t.WHO_KINDS, WHO_NAME_KINDS, self.tables["who64"][who], strict=True)
+        kinds = zip(t.WHO_KINDS, WHO_NAME_KINDS, self.tables["who64"][who, : t.WHO_KEYS], strict=True)
         return {kind: self.names.text(name_kind, int(code)) for kind, name_kind, code in kinds if code > 0}
+
+    def sent_since(self, since_ns: int) -> list[int]:
+        """Attributions that have sent an order at or after this time."""
+        sent_at = self.tables["who64"][: int(self.one[t.N_WHOS]) + 1, t.W_SENT_AT]
+        return [int(who) for who in np.flatnonzero(sent_at >= max(since_ns, 1))]
 
     def parent_text(self, parent: int) -> str:
         """The id of a parent as its first event wrote it."""

@@ -44,7 +44,7 @@ def who_with_account(who, account, who64, index, one):
         one[t.OVERFLOWED] += 1
         return 0
     new = one[t.N_WHOS] + 1
-    for column in range(t.WHO64):
+    for column in range(t.WHO_KEYS):
         who64[new, column] = who64[who, column]
     who64[new, t.W_ACCOUNT] = account
     return _interned(new, who64, index, one)
@@ -53,19 +53,20 @@ def who_with_account(who, account, who64, index, one):
 @inlined
 def _interned(new, who64, index, one):
     h = 0
-    for column in range(0, t.WHO64 - 1, 2):
+    for column in range(0, t.WHO_KEYS - 1, 2):
         h = mix(h ^ (who64[new, column] << 32), who64[new, column + 1])
-    h = mix(h, who64[new, t.WHO64 - 1])
+    h = mix(h, who64[new, t.WHO_KEYS - 1])
     mask = index.size - 1
     slot = h & mask
     while index[slot] != 0:
         code = index[slot]
         same = True
-        for column in range(t.WHO64):
+        for column in range(t.WHO_KEYS):
             same &= who64[code, column] == who64[new, column]
         if same:
             return code
         slot = (slot + 1) & mask
+    who64[new, t.W_SENT_AT] = 0
     one[t.N_WHOS] = new
     index[slot] = new
     return new

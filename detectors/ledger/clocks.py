@@ -30,9 +30,7 @@ def tell_time(rows, r, clocks, one):
         if ts - arrival > t.FUTURE_NS:
             at = arrival
             one[t.SKEWED] += 1
-        elif ts > clock:
-            clocks[part, t.C_CLOCK] = ts
-        elif clock == 0:
+        elif ts > clock or clock == 0:
             clocks[part, t.C_CLOCK] = ts
     elif clock == 0:
         clocks[part, t.C_CLOCK] = ts
@@ -75,10 +73,8 @@ def _doubted_jump(rows, r, part, ts, clock, clocks, one):
 def _lowest(part, heard, clocks, one):
     """Keep LOW.  Looks at all partitions only when the one that holds it back has moved or gone."""
     first_time = clocks[part, t.C_HEARD] == 0
-    if heard > clocks[part, t.C_HEARD]:
-        clocks[part, t.C_HEARD] = heard
-    if heard > one[t.NEWEST]:
-        one[t.NEWEST] = heard
+    clocks[part, t.C_HEARD] = max(clocks[part, t.C_HEARD], heard)
+    one[t.NEWEST] = max(one[t.NEWEST], heard)
     if part >= one[t.PARTS]:
         one[t.PARTS] = part + 1
     holder = one[t.LOW_PART]
@@ -90,5 +86,4 @@ def _lowest(part, heard, clocks, one):
             if lowest == 0 or clocks[p, t.C_CLOCK] < lowest:
                 lowest = clocks[p, t.C_CLOCK]
                 one[t.LOW_PART] = p
-    if lowest > one[t.LOW]:
-        one[t.LOW] = lowest
+    one[t.LOW] = max(one[t.LOW], lowest)

@@ -47,7 +47,9 @@ def post_rows(
         if one[t.TODO] != 0:
             at = one[t.TODO_AT]
             if one[t.TODO] == MOVING:
-                n = _move(rows, r, at, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who64, clocks, one)
+                n = _move(
+                    rows, r, at, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who64, clocks, one
+                )
             else:
                 n = _close(rows, r, at, n, out, o64, o32, p32, who64, clocks, one)
             if one[t.TODO] != 0:
@@ -126,7 +128,9 @@ def _order_new(
     p_text, p_books, pair64, pair_index, who64, who_index, host_build, clocks, one,
 ):  # fmt: skip
     """A child order was sent; perhaps its fills, or its end, were told before."""
-    order = find_order(rows[r, ev.ORDER_HI], rows[r, ev.ORDER_LO], rows[r, ev.SESSION], o32, id64, id32, id_index)
+    order = find_order(
+        rows[r, ev.ORDER_HI], rows[r, ev.ORDER_LO], rows[r, ev.SESSION], o32, id64, id32, id_index
+    )
     late = False
     if order >= 0:
         flags = o32[order, t.FLAGS]
@@ -143,6 +147,7 @@ def _order_new(
         order = new_order(rows, r, at, o64, o32, id64, id32, id_index, x32, one)
         name_order(order, rows[r, ev.ORDER_HI], rows[r, ev.ORDER_LO], o32, id64, id32, id_index, one)
     who = who_of(rows, r, rows[r, ev.ACCOUNT], host_build, who64, who_index, one)
+    who64[who, t.W_SENT_AT] = max(at, who64[who, t.W_SENT_AT])
     sign = sign_of(rows[r, ev.SIDE])
     flags = o32[order, t.FLAGS] | t.ANNOUNCED | t.USED
     if rows[r, ev.TIF] <= 1:
@@ -325,7 +330,12 @@ def _order_told(rows, r, at, n, kind, out, o64, o32, id64, id32, id_index, x32, 
     what = PostingKind.EVENT
     quantity, px, note = ev.NONE, ev.NONE, 0
     host = who64[o32[order, t.WHO], t.W_HOST]
-    owner = not (rows[r, ev.SOURCE] == ev.Source.ROUTER and rows[r, ev.HOST] != 0 and host != 0 and host != rows[r, ev.HOST])
+    owner = not (
+        rows[r, ev.SOURCE] == ev.Source.ROUTER
+        and rows[r, ev.HOST] != 0
+        and host != 0
+        and host != rows[r, ev.HOST]
+    )
     if kind == Kind.ORDER_CANCEL or kind == Kind.ORDER_REJECT:
         if not owner:
             one[t.NOT_OWNER] += 1
@@ -454,7 +464,9 @@ def _fill(
     x32[x, t.X_PARENT] = o32[order, t.PARENT]
     x32[x, t.X_VENUE] = rows[r, ev.VENUE] if rows[r, ev.VENUE] != 0 else o32[order, t.VENUE]
     x32[x, t.X_ORDER] = order
-    x32[x, t.X_STATE] = state | (t.X_SELLS if sign < 0 else 0) | (t.X_SIDELESS if sideless and not known else 0)
+    x32[x, t.X_STATE] = (
+        state | (t.X_SELLS if sign < 0 else 0) | (t.X_SIDELESS if sideless and not known else 0)
+    )
     if account != one[t.UNKNOWN_ACCOUNT] and symbol != 0:
         _link(x, pair, x32, pair64)
     if order > 0:
@@ -463,7 +475,9 @@ def _fill(
         else:
             x32[o32[order, t.LAST_EXEC], t.X_NEXT_ORDER] = x
         o32[order, t.LAST_EXEC] = x
-    work = _consume(order, consumed if not package or o32[order, t.FLAGS] & t.PACKAGE else 0, at, o64, o32, one)
+    work = _consume(
+        order, consumed if not package or o32[order, t.FLAGS] & t.PACKAGE else 0, at, o64, o32, one
+    )
     head(out, n, PostingKind.EXECUTED, rows, r, at, clocks, one)
     of_order(out, n, order, o64, o32, who64, p32, one)
     of_who(out, n, who, who64)
@@ -526,7 +540,9 @@ def _fill_again(rows, r, at, n, x, out, o64, o32, x64, x32, p32, pair64, who64, 
         one[t.DUPLICATES] += 1
         return n + 1
     one[t.CONFLICTS] += 1
-    larger = float(rows[r, ev.LAST_QTY]) * float(rows[r, ev.LAST_PX]) > float(x64[x, t.X_QTY]) * float(x64[x, t.X_PX])
+    larger = float(rows[r, ev.LAST_QTY]) * float(rows[r, ev.LAST_PX]) > float(x64[x, t.X_QTY]) * float(
+        x64[x, t.X_PX]
+    )
     if larger:
         change = rows[r, ev.LAST_QTY] - x64[x, t.X_QTY]
         _rebook(out, n, x, change, sign, at, x64, x32, o64, o32, pair64, one)
@@ -550,11 +566,33 @@ def _rebook(out, n, x, change, sign, at, x64, x32, o64, o32, pair64, one):
 
 
 @compiled
-def _undo(rows, r, at, n, kind, out, o64, o32, id64, id32, id_index, x64, x32, x_index, p32, pair64, who64, clocks, one):
+def _undo(
+    rows,
+    r,
+    at,
+    n,
+    kind,
+    out,
+    o64,
+    o32,
+    id64,
+    id32,
+    id_index,
+    x64,
+    x32,
+    x_index,
+    p32,
+    pair64,
+    who64,
+    clocks,
+    one,
+):
     """A bust or a correction of an execution, perhaps told before it."""
     order = -1
     if rows[r, ev.ORDER_HI] != 0 or rows[r, ev.ORDER_LO] != 0:
-        order = find_order(rows[r, ev.ORDER_HI], rows[r, ev.ORDER_LO], rows[r, ev.SESSION], o32, id64, id32, id_index)
+        order = find_order(
+            rows[r, ev.ORDER_HI], rows[r, ev.ORDER_LO], rows[r, ev.SESSION], o32, id64, id32, id_index
+        )
     space = 0
     if rows[r, ev.VENUE] != 0 or rows[r, ev.SESSION] != 0 or order > 0:
         space = space_of(rows, r, order, o32)
@@ -580,7 +618,12 @@ def _undo(rows, r, at, n, kind, out, o64, o32, id64, id32, id_index, x64, x32, x
     state = x32[x, t.X_STATE]
     early = state & 15 == t.X_EARLY_CORRECTION or state & 15 == t.X_EARLY_BUST
     again = state & 15 == t.X_BUSTED or state & 15 == t.X_EARLY_BUST
-    if not bust and not again and x64[x, t.X_QTY] == rows[r, ev.LAST_QTY] and x64[x, t.X_PX] == rows[r, ev.LAST_PX]:
+    if (
+        not bust
+        and not again
+        and x64[x, t.X_QTY] == rows[r, ev.LAST_QTY]
+        and x64[x, t.X_PX] == rows[r, ev.LAST_PX]
+    ):
         again = True
     head(out, n, PostingKind.DUPLICATE if again else what, rows, r, at, clocks, one)
     if early:
@@ -737,7 +780,13 @@ def _reference(rows, r, at, n, kind, out, x64, x32, pair64, pair_index, host_bui
             one[t.TODO_CURSOR] = 1
     head(out, n, what, rows, r, at, clocks, one)
     of_event(out, n, rows, r)
-    out[n, po.VENUE], out[n, po.PAIR], out[n, po.QTY], out[n, po.PX], out[n, po.BASE] = venue, pair, quantity, px, change
+    out[n, po.VENUE], out[n, po.PAIR], out[n, po.QTY], out[n, po.PX], out[n, po.BASE] = (
+        venue,
+        pair,
+        quantity,
+        px,
+        change,
+    )
     return n + 1
 
 

@@ -15,7 +15,9 @@ from typing import Final
 ORDERS_MAX: Final = 1 << 21
 ORDER_IDS_MAX: Final = 1 << 22  # an order may have many ids: one of CME's was replaced 332 times
 PARENTS_MAX: Final = 1 << 20  # 64 + 20 + 64 (text) + 64 (bookings) bytes: 212 MB when full
-EXECUTIONS_MAX: Final = 1 << 23  # 88 bytes: Knight's day of 4 million is 352 MB; past 8 million the oldest is forgotten
+EXECUTIONS_MAX: Final = (
+    1 << 23
+)  # 88 bytes: Knight's day of 4 million is 352 MB; past 8 million the oldest is forgotten
 PAIRS_MAX: Final = 1 << 19  # (account, symbol)
 WHOS_MAX: Final = 1 << 18  # distinct attributions
 STREAMS_MAX: Final = 1 << 12  # numbered streams (source, host, boot, stream)
@@ -66,7 +68,9 @@ PAIR64: Final = 6
 
 # Attributions, int64: in the order of `WHO_KINDS`.
 (W_ACCOUNT, W_ENTITY, W_DESK, W_TRADER, W_CLIENT, W_STRATEGY, W_ALGO, W_BUILD, W_HOST, W_GATEWAY, W_SESSION) = range(11)
-WHO64: Final = 11
+W_SENT_AT: Final = 11  # when it last sent an order; not part of what it is
+WHO_KEYS: Final = 11
+WHO64: Final = 12
 WHO_KINDS: Final = ("account", "entity", "desk", "trader", "client", "strategy", "algo", "build", "host", "gateway", "session")
 
 # Clocks of partitions, int64.

@@ -1,0 +1,120 @@
+"""What the monitor knows of its own sight.  Unknown is never clear: what we cannot judge, the lease says.
+
+judging    all is seen
+degraded   a detector failed, a question is stale, a partition lags
+blind      a feed is down, or does not advance though its end does, for 2 s
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from detectors.contract import Result
+from monitor.core.commands import Command, Record
+from monitor.core.inputs import CommandSettled, LinkChanged, RecordsArrived, TimePassed
+
+BLIND_NS: Final = 2_000_000_000
+FEED: Final = "kafka"  # the link whose loss makes us blind
+UNDECODABLE_SHARE_MAX: Final = 0.01
+UNDECODABLE_WINDOW_NS: Final = 10_000_000_000
+UNDECODABLE_RECORDS_MIN: Final = 100
+
+
+class Doubt:
+    """Links, progress, failed detectors, records that nobody could read."""
+
+    def __init__(self) -> None:
+        self.faults: dict[str, str] = {}
+        self._said: set[str] = set()
+        self._down: dict[str, tuple[int, str]] = {}
+        self._moved_at: dict[int, int] = {}
+        self._now_ns = 0
+        self._window_at = 0
+        self._read = self._broken = 0
+        self._unreadable = False
+        self._paged: dict[str, str] = {}
+        self._status: tuple[str, tuple[Mapping[str, str], ...], tuple[str, ...]] = ("judging", (), ())
+
+    def fault(self, detector: str, why: str) -> None:
+        self.faults[detector] = why
+
+    def new_faults(self) -> Iterator[tuple[str, str]]:
+        """Detectors that failed since this was last asked."""
+        for name, why in self.faults.items():
+            if name not in self._said:
+                self._said.add(name)
+                yield name, why
+
+    def advanced(self, arrived: RecordsArrived, now_ns: int) -> None:
+        """Records came: their partitions move."""
+        for part, first, last in arrived.ranges:
+            self._moved_at[part] = now_ns
+            self._read += last - first + 1
+        self._broken += len(arrived.quarantined)
+
+    def link(self, changed: LinkChanged) -> Iterator[Command]:
+        """A socket opened or broke."""
+        if changed.up:
+            self._down.pop(changed.link, None)
+        else:
+            self._down.setdefault(changed.link, (changed.at_ns, changed.detail))
+        yield Record(
+            "link.changed",
+            {"link": changed.link, "up": changed.up, "at": changed.at_ns, "detail": changed.detail},
+        )
+
+    def settled(self, outcome: CommandSettled) -> Iterator[Command]:
+        """What became of a command: kept in the trail where it is about a halt, or failed."""
+        if outcome.what == "halt" or not outcome.ok:
+            yield Record(
+                f"{outcome.what}.delivered" if outcome.ok else f"{outcome.what}.failed",
+                {"key": outcome.key, "road": outcome.road, "at": outcome.at_ns, "detail": outcome.detail},
+            )
+
+    def changes(
+        self, passed: TimePassed, results: Mapping[str, Result]
+    ) -> Iterator[tuple[str, str, str, bool]]:
+        """Judge our own sight; yields pages about ourselves: (key, what, reason, resolved)."""
+        self._now_ns = passed.now_ns
+        self._measure_broken(passed.now_ns)
+        blind = {
+            f"link {link} down": "blind_link"
+            for link, (since, _) in self._down.items()
+            if link.startswith(FEED) and passed.now_ns - since >= BLIND_NS
+        }
+        for part in passed.lagging:
+            since = self._moved_at.setdefault(part, passed.now_ns)
+            if passed.now_ns - since >= BLIND_NS:
+                blind[f"partition {part} does not advance"] = "blind_silent"
+        degraded = {f"detector {name} failed": "detector_fault" for name in self.faults}
+        if self._unreadable:
+            degraded["more than 1 % of the records cannot be read"] = "undecodable"
+        stale = sorted(question for question, result in results.items() if not result.is_known)
+        if blind:
+            self._status = ("blind", ({},), tuple(sorted(blind)))
+        elif degraded or stale or passed.lagging:
+            lag = tuple(f"partition {part} lags" for part in passed.lagging)
+            self._status = ("degraded", (), (*sorted(degraded), *stale[:16], *lag))
+        else:
+            self._status = ("judging", (), ())
+        wanted = blind | {what: reason for what, reason in degraded.items() if reason != "detector_fault"}
+        for what, reason in wanted.items():
+            if what not in self._paged:
+                self._paged[what] = reason
+                yield what, what, reason, False
+        for what in [what for what in self._paged if what not in wanted]:
+            yield what, f"{what}: over", self._paged.pop(what), True
+
+    def status(self) -> tuple[str, tuple[Mapping[str, str], ...], tuple[str, ...]]:
+        """Status, what we are blind of, and why."""
+        return self._status
+
+    def _measure_broken(self, now_ns: int) -> None:
+        if now_ns - self._window_at < UNDECODABLE_WINDOW_NS:
+            return
+        self._window_at = now_ns
+        self._unreadable = (
+            self._read >= UNDECODABLE_RECORDS_MIN and self._broken > UNDECODABLE_SHARE_MAX * self._read
+        )
+        self._read = self._broken = 0

@@ -1,0 +1,536 @@
+"""Everything the monitor decides, and nothing it does.
+
+    handle(fact) -> commands          the one door
+
+The same facts in the same order give the same commands: live, in a replay, after a restart,
+wherever the stream was cut.  `serve`, `replay` and the simulator are shells around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, assert_never
+
+import numpy as np
+
+from detectors import event as ev
+from detectors.contract import (
+    Batch,
+    Breach,
+    Detector,
+    Evidence,
+    Level,
+    Postings,
+    Result,
+    View,
+    every_detector,
+)
+from detectors.ledger import Ledger
+from detectors.ledger import tables as ledger_tables
+from detectors.names import Names
+from detectors.scope import KINDS, Scope
+from monitor.core import phone
+from monitor.core.commands import Command, DeadLetter, Halt, Lease, Page, Record, Save, State
+from monitor.core.doubt import Doubt
+from monitor.core.follow_up import FollowUp, Late
+from monitor.core.halts import HaltBook
+from monitor.core.identity import halt_id
+from monitor.core.inputs import (
+    CommandSettled,
+    GatewaySaid,
+    Input,
+    LinkChanged,
+    OperatorSaid,
+    PeerSaid,
+    RecordsArrived,
+    SourcePart,
+    TimePassed,
+)
+from monitor.core.ladder import LADDER, OF_SEVERITY, Rung, Verdict
+from monitor.core.policy import Mode, Policy
+from monitor.core.scopes import SIBLINGS_TO_WIDEN, SIBLINGS_WINDOW_NS, stoppable_form, widened
+from monitor.core.sequence import Sequencer
+
+SECOND_NS: Final = 1_000_000_000
+STATE_EVERY_NS: Final = 5 * SECOND_NS
+LEASE_EVERY_NS: Final = SECOND_NS
+SAVE_EVERY_NS: Final = 10 * SECOND_NS
+HOLD_NS: Final = SECOND_NS  # time that passes without events stays this far behind the clock
+RESOLVE_NS: Final = 600 * SECOND_NS  # a page without a new breach for so long is over
+OTHERS_NS: Final = 60 * SECOND_NS  # how recently others must have traded for us to say that they do
+QUESTIONS_MAX: Final = (
+    65_536  # (detector, reason, scope) with a rung; 300 bytes each. Past it we act without memory
+)
+
+
+class Engine:
+    """The monitor's judgement.  Not one line of it awaits, reads a clock or writes a log."""
+
+    def __init__(self, policy: Policy, names: Names | None = None) -> None:
+        self.policy = policy
+        self.names = names if names is not None else Names()
+        retain = {} if policy.retain_ns is None else {"retain_ns": policy.retain_ns}
+        self.ledger = Ledger(self.names, cold=policy.cold, **retain)
+        view = View(
+            self.names, self.ledger, policy.clock_bound_ns, policy.cold, policy.witnesses, policy.parented
+        )
+        families = every_detector()
+        self.detectors: dict[str, Detector] = {
+            name: families[name](chosen.settings, view) for name, chosen in policy.detectors.items()
+        }
+        self.parts: list[SourcePart] = []
+        self.next_offsets: dict[int, int] = {}
+        self.halts = HaltBook()
+        self.follow_up = FollowUp()
+        self.doubt = Doubt()
+        self.sequencer = Sequencer()
+        self._rungs: dict[tuple[str, str, str], tuple[Rung, int]] = {}
+        self._incidents: dict[str, str] = {}
+        self._siblings: list[tuple[int, str, str, Scope]] = []
+        self._wall_ns = 0
+        self._anchor: tuple[int, int] | None = None  # (LOW, wall clock) when records last came
+        self._heard = False
+        self._stated_at = self._leased_at = self._saved_at = 0
+
+    # --- the door -----------------------------------------------------------------------------
+
+    def handle(self, happened: Input) -> list[Command]:
+        """Take one fact in; say what is to be done."""
+        match happened:
+            case RecordsArrived():
+                commands = list(self._judge_records(happened))
+            case TimePassed():
+                commands = list(self._judge_time(happened))
+            case OperatorSaid(payload=payload):
+                commands = list(self._obey(payload, happened))
+            case GatewaySaid(payload=payload):
+                commands = list(self._hear_gateway(payload))
+            case PeerSaid(payload=payload):
+                commands = list(self._join(payload))
+            case CommandSettled():
+                commands = list(self.doubt.settled(happened))
+            case LinkChanged():
+                commands = list(self.doubt.link(happened))
+            case _:
+                assert_never(happened)
+        return commands
+
+    def wake_at_ns(self, now_ns: int) -> int:
+        """When `TimePassed` is wanted at the latest, on the wall clock."""
+        due = self.follow_up.wake_at_ns(now_ns)
+        lease = self._leased_at + LEASE_EVERY_NS
+        return min(lease, due) if due is not None else lease
+
+    def part_of(self, source: SourcePart) -> int:
+        """The index of a source partition, the same for the life of a snapshot."""
+        if source not in self.parts:
+            self.parts.append(source)
+        return self.parts.index(source)
+
+    # --- records ------------------------------------------------------------------------------
+
+    def _judge_records(self, arrived: RecordsArrived) -> Iterator[Command]:
+        self._heard = True
+        for part, _, last in arrived.ranges:
+            self.next_offsets[part] = last + 1
+        self.doubt.advanced(arrived, self._wall_ns)
+        for broken in arrived.quarantined:
+            yield DeadLetter(broken)
+        for batch in self.sequencer.offer(arrived.batch, arrived.ranges, arrived.end_offsets):
+            yield from self._judge(batch)
+
+    def _judge(self, batch: Batch) -> Iterator[Command]:
+        for postings in self.ledger.post(batch):
+            breaches: list[tuple[int, int, Breach]] = []
+            for order, (name, detector) in enumerate(self.detectors.items()):
+                breaches.extend((b.row, order, b) for b in self._asked(name, detector, postings))
+            for _, _, breach in sorted(breaches, key=lambda found: found[:2]):
+                yield from self._weigh(breach, batch)
+        yield from self._say_faults()
+
+    def _asked(self, name: str, detector: Detector, question: Postings | int) -> list[Breach]:
+        """A detector's answer.  One that fails is a verdict of its own; the others go on."""
+        if name in self.doubt.faults:
+            return []
+        try:
+            if isinstance(question, Postings):
+                return list(detector.on_postings(question))
+            return list(detector.on_time(question))
+        except Exception as broken:  # noqa: BLE001  # whatever it is, it must not silence the others
+            self.doubt.fault(name, f"{type(broken).__name__}: {broken}")
+            return []
+
+    def _say_faults(self) -> Iterator[Command]:
+        for name, why in self.doubt.new_faults():
+            yield Record("detector.failed", {"detector": name, "why": phone.plain(why)})
+            yield self._page_self(
+                f"{name}_fault", f"detector {name} failed and judges no more: {why}", "detector_fault"
+            )
+
+    # --- breaches -----------------------------------------------------------------------------
+
+    def _weigh(self, breach: Breach, batch: Batch | None) -> Iterator[Command]:
+        chosen = self.policy.detectors[breach.detector]
+        yield Record("breach.seen", self.told(breach))
+        verdict = OF_SEVERITY[breach.severity]
+        if chosen.mode is Mode.SHADOW:
+            if verdict is not Verdict.WARN:
+                yield Record(
+                    "halt.withheld" if verdict is Verdict.HALT else "page.withheld", self.told(breach)
+                )
+            return  # state untouched: arming later starts fresh
+        if verdict is Verdict.HALT and (chosen.mode is Mode.PAGE or self._level(breach) is None):
+            verdict = Verdict.HIGH
+        key = (breach.detector, breach.reason, breach.scope.text)
+        before = self._rungs.get(key, (Rung.WATCHING, 0))[0]
+        after = LADDER[before, verdict]
+        if key in self._rungs or len(self._rungs) < QUESTIONS_MAX:
+            self._rungs[key] = (after, breach.at_ns)
+        if verdict is Verdict.HALT:
+            yield from self._halt(breach, batch)
+        elif after is not before and after is Rung.PAGED:
+            yield self._page(breach)
+
+    def _halt(self, breach: Breach, batch: Batch | None) -> Iterator[Command]:
+        scope = self._scope_to_stop(breach)
+        level = self._level(breach)
+        assert level is not None
+        trade_date = self._trade_date(breach, batch)
+        cause = "|".join(
+            (self.policy.site, self.policy.env, breach.detector, breach.reason, scope.text, trade_date)
+        )
+        identity = halt_id(
+            self.policy.site, self.policy.env, breach.detector, breach.reason, scope.text, trade_date,
+            self.halts.closed_before(cause),
+        )  # fmt: skip
+        payload = {
+            "v": 1,
+            "type": "halt",
+            "site": self.policy.site,
+            "env": self.policy.env,
+            "halt_id": identity,
+            "incident_id": self._incidents.setdefault(scope.text, identity),
+            "level": level.word,
+            "scope": scope.mapping,
+            "detector": breach.detector,
+            "reason_code": breach.reason,
+            "measured": breach.measured,
+            "limit": breach.limit,
+            "unit": breach.unit,
+            "evidence": self.evidence(breach.evidence),
+            "event_ts": breach.at_ns,
+            "policy_digest": self.policy.digest,
+            "mode": "live" if self.policy.live else "drill",
+        }
+        if not self.halts.add(payload):
+            return  # stopped already, at this level or above
+        yield Halt(payload, breach.evidence.ranges)
+        yield Record("halt.decided", payload)
+        self.follow_up.sent(payload)
+        yield self._state()
+        why = (
+            f"{breach.measured:,} {self._reason(breach).claim}"
+            if breach.unit != "USD"
+            else self._in_dollars(breach)
+        )
+        yield Page(
+            key=identity,
+            severity="halt",
+            summary=phone.stopped(
+                scope.text, level.word, why, breach.exposed_usd, self._others_trade(scope), identity,
+                self.policy.runbook, breach.reason,
+            ),
+            labels={"detector": breach.detector, "reason_code": breach.reason, "level": level.word},
+            details=payload,
+        )  # fmt: skip
+
+    def _in_dollars(self, breach: Breach) -> str:
+        limit = "" if breach.limit is None else f" against a limit of {phone.money(float(breach.limit))}"
+        return f"{self._reason(breach).claim}: {phone.money(float(breach.measured))}{limit}"
+
+    def _scope_to_stop(self, breach: Breach) -> Scope:
+        """The breach's own scope, as wide as it must be: three siblings within five seconds are one cause."""
+        if self.halts.is_full:
+            return Scope()
+        stoppable = self.follow_up.stoppable or frozenset(KINDS)
+        scope = breach.scope
+        if not all(kind in stoppable for kind, _ in scope.conditions):
+            scope = stoppable_form(scope, self._flow(), stoppable)
+        if breach.by_mark or not scope.conditions:
+            return scope
+        kinds = [kind for kind, _ in scope.conditions]
+        since = breach.at_ns - SIBLINGS_WINDOW_NS
+        self._siblings = [entry for entry in self._siblings if entry[0] >= since]
+        alike = {
+            other
+            for _, detector, reason, other in self._siblings
+            if (detector, reason) == (breach.detector, breach.reason)
+            and [k for k, _ in other.conditions] == kinds
+        } | {scope}
+        self._siblings.append((breach.at_ns, breach.detector, breach.reason, scope))
+        if len(alike) < SIBLINGS_TO_WIDEN:
+            return scope
+        return widened(sorted(alike, key=lambda other: other.text), self._flow(), stoppable)
+
+    def _flow(self) -> list[dict[str, str]]:
+        """Every attribution seen, in words."""
+        return [
+            self.ledger.attributes(who) for who in range(1, int(self.ledger.one[ledger_tables.N_WHOS]) + 1)
+        ]
+
+    def _others_trade(self, scope: Scope) -> bool:
+        """Whether somebody outside the scope has sent an order in the last minute, by our own sight."""
+        recent = self.ledger.sent_since(self.ledger.low_ns - OTHERS_NS)
+        return any(not scope.holds_for(self.ledger.attributes(who)) for who in recent)
+
+    def _level(self, breach: Breach) -> Level | None:
+        own = self._reason(breach).level
+        return own if own is None else (self.policy.detectors[breach.detector].level or own)
+
+    def _reason(self, breach: Breach) -> Any:
+        return type(self.detectors[breach.detector]).reason(breach.reason)
+
+    def _trade_date(self, breach: Breach, batch: Batch | None) -> str:
+        """The trade date of the event that tipped it; of the day, where time did."""
+        if batch is not None and 0 <= breach.row < len(batch):
+            days = int(batch.rows[breach.row, ev.TRADE_DATE])
+        else:
+            days = int(self.ledger.one[ledger_tables.NEWEST_DATE])
+        return str(np.datetime64(days, "D"))
+
+    def _page(self, breach: Breach) -> Page:
+        reason = self._reason(breach)
+        why = f"{breach.measured:,} {reason.claim}" if breach.unit != "USD" else self._in_dollars(breach)
+        mode = self.policy.detectors[breach.detector].mode.value
+        return Page(
+            key=f"{breach.detector}/{breach.reason}/{breach.scope.text}",
+            severity="high",
+            summary=phone.warned(
+                breach.scope.text, why, breach.exposed_usd, mode, self.policy.runbook, breach.reason
+            ),
+            labels={"detector": breach.detector, "reason_code": breach.reason},
+            details=self.told(breach),
+        )
+
+    def _page_self(self, key: str, what: str, reason: str, *, resolved: bool = False) -> Page:
+        summary = phone.ourselves(what, self.policy.runbook, reason)
+        return Page(f"self/{key}", "self", summary, {"reason_code": reason}, {}, resolved)
+
+    def told(self, breach: Breach) -> dict[str, Any]:
+        """A breach as `replay` prints it and the audit trail keeps it."""
+        return {
+            "ts": breach.at_ns,
+            "detector": breach.detector,
+            "reason_code": breach.reason,
+            "severity": breach.severity.word,
+            "mode": self.policy.detectors[breach.detector].mode.value,
+            "scope": breach.scope.mapping,
+            "measured": breach.measured,
+            "limit": breach.limit,
+            "unit": breach.unit,
+            "evidence": self.evidence(breach.evidence),
+        }
+
+    def evidence(self, evidence: Evidence) -> list[dict[str, Any]]:
+        """Ranges with their topics by name."""
+        return [
+            {
+                "topic": self.parts[part].topic,
+                "partition": self.parts[part].partition,
+                "first_offset": first,
+                "last_offset": last,
+            }
+            for part, first, last in evidence.ranges
+        ]
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def _judge_time(self, passed: TimePassed) -> Iterator[Command]:
+        """The wall clock moves what is ours (lease, deadlines) and, where nothing lags, the stream's time."""
+        now = passed.now_ns
+        self._wall_ns = max(now, self._wall_ns)
+        if self._heard:
+            self._anchor, self._heard = (self.ledger.low_ns, now), False
+        elif self._anchor is not None and not passed.lagging and not self.sequencer.lagging:
+            low, since = self._anchor
+            reached = low + (now - since) - HOLD_NS
+            if low > 0 and reached > self.ledger.low_ns:
+                self.ledger.advance(reached)
+                for name, detector in self.detectors.items():
+                    for breach in self._asked(name, detector, reached):
+                        yield from self._weigh(breach, None)
+                yield from self._say_faults()
+        yield from self._resolve_pages()
+        for late in self.follow_up.due(now):
+            yield from self._press(late)
+        yield from (
+            self._page_self(key, what, reason, resolved=resolved)
+            for key, what, reason, resolved in self.doubt.changes(passed, self._results())
+        )
+        if now - self._leased_at >= LEASE_EVERY_NS:
+            self._leased_at = now
+            status, blind_of, reasons = self.doubt.status()
+            yield Lease(status, blind_of, self.policy.digest, reasons)
+        if now - self._stated_at >= STATE_EVERY_NS:
+            self._stated_at = now
+            yield self._state()
+        if now - self._saved_at >= SAVE_EVERY_NS:
+            self._saved_at = now
+            yield Save("period")
+
+    def _results(self) -> Mapping[str, Result]:
+        """What is stale or failed now, over all detectors."""
+        return {
+            f"{name} {question}": result
+            for name, detector in self.detectors.items()
+            if name not in self.doubt.faults
+            for question, result in detector.results().items()
+        }
+
+    def _resolve_pages(self) -> Iterator[Command]:
+        low = self.ledger.low_ns
+        for key, (rung, at_ns) in list(self._rungs.items()):
+            if rung in (Rung.PAGED, Rung.WARNED) and low - at_ns > RESOLVE_NS:
+                del self._rungs[key]
+                if rung is Rung.PAGED:
+                    summary = f"QUIET {phone.plain(key[2])} | no new {key[1]} for 10 minutes"
+                    yield Page(
+                        "/".join(key),
+                        "high",
+                        summary,
+                        {"detector": key[0], "reason_code": key[1]},
+                        resolved=True,
+                    )
+
+    def _press(self, late: Late) -> Iterator[Command]:
+        """A deadline for an answer to a halt has passed."""
+        payload = late.payload
+        scope = Scope.of(payload["scope"])
+        if late.what == "resend":
+            yield Halt(payload, again=True)
+        elif late.what == "page":
+            yield Record("halt.unconfirmed", {"halt_id": payload["halt_id"], "gateways": list(late.gateways)})
+            yield Page(
+                key=f"{payload['halt_id']}/unconfirmed",
+                severity="halt",
+                summary=phone.unanswered(scope.text, late.gateways, payload["halt_id"], self.policy.runbook),
+                labels={"detector": payload["detector"], "reason_code": "halt_unconfirmed"},
+                details=payload,
+            )
+        else:
+            level = Level[payload["level"].upper()]
+            if level < Level.HALT_CANCEL:  # a disconnect is a person's act
+                for gateway in late.gateways:
+                    yield from self._raise_for(gateway, payload, Level(level + 1))
+
+    def _raise_for(self, gateway: str, payload: Mapping[str, Any], level: Level) -> Iterator[Command]:
+        scope = Scope.of({**payload["scope"], "gateway": gateway})
+        trade_date = str(np.datetime64(payload["event_ts"], "ns").astype("datetime64[D]"))
+        raised = {
+            **payload,
+            "scope": scope.mapping,
+            "level": level.word,
+            "halt_id": halt_id(
+                self.policy.site,
+                self.policy.env,
+                payload["detector"],
+                payload["reason_code"],
+                scope.text,
+                trade_date,
+                0,
+            ),
+        }
+        if self.halts.add(raised):
+            yield Halt(raised)
+            yield Record("halt.raised", raised)
+            self.follow_up.sent(raised)
+            yield self._state()
+
+    # --- what others say ----------------------------------------------------------------------
+
+    def _obey(self, payload: Mapping[str, Any], said: OperatorSaid) -> Iterator[Command]:
+        """A person tightens alone.  Nothing loosens here: a latch opens by a resume, and none is taken yet."""
+        yield Record("operator.said", {"payload": dict(payload), "people": list(said.people)})
+        if payload["type"] == "halt":
+            yield from self._join(payload)
+
+    def _join(self, payload: Mapping[str, Any]) -> Iterator[Command]:
+        """Another issuer's halt, or the halts of its state: joined in, so that our state names them too."""
+        heard = payload["open"] if payload["type"] == "state" else [payload]
+        changed = [halt for halt in heard if not self.halts.is_full and self.halts.add(halt)]
+        for halt in changed:
+            yield Record("halt.joined", dict(halt))
+        if changed:
+            yield self._state()
+
+    def _hear_gateway(self, payload: Mapping[str, Any]) -> Iterator[Command]:
+        kind = payload["type"]
+        if kind == "hello":
+            new = payload["gateway"] not in self.follow_up.gateways
+            if not self.follow_up.hello(payload):
+                yield Record("gateway.not_followed", {"gateway": payload["gateway"]})
+            elif new:
+                yield Record("gateway.announced", dict(payload))
+                yield self._state()
+        elif kind == "ack":
+            waiting = self.follow_up.heard(payload)
+            yield Record("halt.acknowledged", dict(payload))
+            if waiting is not None and not waiting.missing and waiting.paged:
+                yield Page(f"{payload['halt_id']}/unconfirmed", "halt", "CONFIRMED late", {}, resolved=True)
+        else:
+            yield Record("gateway.refused", dict(payload))
+
+    def _state(self) -> State:
+        return State(tuple(self.halts.open.values()), tuple(self.halts.closed[-100:]), self.policy.digest)
+
+    # --- memory -------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that the next decision depends on: plain values and arrays, by section."""
+        waiting = self.sequencer.first_waiting()
+        return {
+            "engine": {
+                "parts": [[part.topic, part.partition] for part in self.parts],
+                "next_offsets": [
+                    [part, waiting.get(part, at)] for part, at in sorted(self.next_offsets.items())
+                ],
+                "rungs": [[*key, rung.value, at_ns] for key, (rung, at_ns) in self._rungs.items()],
+                "incidents": self._incidents,
+                "siblings": [[at, d, r, scope.text] for at, d, r, scope in self._siblings],
+                "halts": self.halts.snapshot(),
+                "follow_up": self.follow_up.snapshot(),
+                "wall_ns": self._wall_ns,
+                "anchor": self._anchor,
+                "heard": self._heard,
+                "timers": [self._stated_at, self._leased_at, self._saved_at],
+                "policy_digest": self.policy.digest,
+            },
+            "names": self.names.snapshot(),
+            "ledger": self.ledger.snapshot(),
+            **{f"detectors/{name}": detector.snapshot() for name, detector in self.detectors.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Back to a snapshot.  Families that it does not know start fresh; raises `ValueError` if it is not one."""
+        own = state["engine"]
+        self.names.restore(state["names"])
+        self.ledger.restore(state["ledger"])
+        for name, detector in self.detectors.items():
+            if f"detectors/{name}" in state:
+                detector.restore(state[f"detectors/{name}"])
+        self.parts = [SourcePart(topic, partition) for topic, partition in own["parts"]]
+        self.next_offsets = {part: offset for part, offset in own["next_offsets"]}
+        self._rungs = {(d, r, s): (Rung(rung), at_ns) for d, r, s, rung, at_ns in own["rungs"]}
+        self._incidents = dict(own["incidents"])
+        self._siblings = [(at, d, r, Scope.parse(text)) for at, d, r, text in own["siblings"]]
+        self.halts.restore(own["halts"])
+        self.follow_up.restore(own["follow_up"])
+        self._wall_ns = own["wall_ns"]
+        self._anchor = None if own["anchor"] is None else tuple(own["anchor"])
+        self._heard = own["heard"]
+        self._stated_at, self._leased_at, self._saved_at = own["timers"]
+
+
+def breaches_of(commands: Sequence[Command]) -> list[dict[str, Any]]:
+    """The breaches among commands, as `replay` prints them."""
+    return [dict(c.fields) for c in commands if isinstance(c, Record) and c.what == "breach.seen"]

@@ -1,0 +1,57 @@
+"""The open halts of everybody: a join, so that nothing that tightens can lower a level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from detectors.contract import Level
+
+OPEN_MAX: Final = 1_000  # 2 KB each; a firm with more scopes stopped than this is stopped as a whole
+CLOSED_REMEMBERED: Final = 10_000
+
+Payload = Mapping[str, Any]
+
+
+class HaltBook:
+    """Which halts are open, by whom, and which were closed.
+
+    >>> book = HaltBook()
+    >>> book.add({"halt_id": "a", "level": "halt_new"}), book.add({"halt_id": "a", "level": "throttle"})
+    (True, False)
+    """
+
+    def __init__(self) -> None:
+        self.open: dict[str, Payload] = {}
+        self.closed: list[str] = []
+        self._closed_of: dict[str, int] = {}
+
+    def add(self, payload: Payload) -> bool:
+        """Join a halt in; whether it changed anything (new, or at a higher level)."""
+        known = self.open.get(payload["halt_id"])
+        if payload["halt_id"] in self.closed:
+            return False
+        if known is not None and level_of(known) >= level_of(payload):
+            return False
+        self.open[payload["halt_id"]] = payload
+        return True
+
+    def closed_before(self, cause: str) -> int:
+        """How many halts of this cause (the six of a halt's identity, joined) were closed."""
+        return self._closed_of.get(cause, 0)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.open) >= OPEN_MAX
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"open": list(self.open.values()), "closed": self.closed, "closed_of": self._closed_of}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.open = {payload["halt_id"]: payload for payload in state["open"]}
+        self.closed = list(state["closed"])
+        self._closed_of = dict(state["closed_of"])
+
+
+def level_of(payload: Payload) -> Level:
+    return Level[str(payload["level"]).upper()]

@@ -1,0 +1,83 @@
+"""From whom a breach accuses to whom a halt stops: the narrowest scope that holds it, or one step wider.
+
+    holds(scope)  =  weight of the evidence inside it / weight of all evidence  >=  0.9
+
+Of several that hold it, the one with the least other flow; ties by the order of `NARROW_FIRST`.
+A scope is offered only in kinds that the gateways said they can stop, and only where all
+the flow carries them: an order without the attribute would match too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+from detectors.scope import FIRM, KINDS, Scope
+
+NARROW_FIRST: Final = ("parent", "session", "host", "account", "strategy", "symbol", "desk")
+SHARED_FIRST: Final = ("session", "host", "account", "strategy", "build", "desk", "entity")
+HOLDS_SHARE_MIN: Final = 0.9
+SIBLINGS_TO_WIDEN: Final = 3
+SIBLINGS_WINDOW_NS: Final = 5_000_000_000
+
+Attributes = Mapping[str, str]
+
+
+def narrowest(
+    evidence: Sequence[tuple[Attributes, float]],
+    others: Sequence[tuple[Attributes, float]],
+    stoppable: Collection[str] = KINDS,
+) -> Scope:
+    """The narrowest scope that holds 90 % of the evidence's weight.
+
+    `evidence` and `others`: (attributes of the flow, its weight); `others` is the flow of the
+    last 60 s outside the evidence.
+
+    >>> bad = [({"host": "smars-8", "account": "33"}, 3.0)]
+    >>> narrowest(bad, [({"host": "smars-1", "account": "33"}, 50.0)]).text
+    'host=smars-8'
+    """
+    total = sum(weight for _, weight in evidence)
+    found: list[tuple[float, int, Scope]] = []
+    for order, kind in enumerate(NARROW_FIRST):
+        if kind not in stoppable or any(kind not in who for who, _ in (*evidence, *others)):
+            continue
+        inside: dict[str, float] = {}
+        for who, weight in evidence:
+            inside[who[kind]] = inside.get(who[kind], 0.0) + weight
+        if not inside:
+            continue
+        value = max(sorted(inside), key=lambda name: inside[name])
+        if inside[value] >= HOLDS_SHARE_MIN * total:
+            hurt = sum(weight for who, weight in others if who[kind] == value)
+            found.append((hurt, order, Scope.of({kind: value})))
+    return min(found, key=lambda entry: entry[:2])[2] if found else FIRM
+
+
+def widened(
+    siblings: Iterable[Scope], flow: Sequence[Attributes], stoppable: Collection[str] = KINDS
+) -> Scope:
+    """One step wider than several scopes of one kind: what all of their flow shares, else the firm.
+
+    >>> flow = [{"session": s, "host": "gw-1"} for s in ("A", "B", "C")]
+    >>> widened([Scope.of(session=s) for s in ("A", "B", "C")], flow).text
+    'host=gw-1'
+    """
+    accused = list(siblings)
+    theirs = [who for who in flow if any(scope.holds_for(who) for scope in accused)]
+    used = {kind for scope in accused for kind, _ in scope.conditions}
+    for kind in SHARED_FIRST:
+        if kind in used or kind not in stoppable or not theirs:
+            continue
+        values = {who.get(kind) for who in theirs}
+        value = values.pop()
+        if not values and value:
+            return Scope.of({kind: value})
+    return FIRM
+
+
+def stoppable_form(scope: Scope, flow: Sequence[Attributes], stoppable: Collection[str]) -> Scope:
+    """The scope itself if the gateways can stop it, else the next wider one that they can."""
+    if all(kind in stoppable for kind, _ in scope.conditions):
+        return scope
+    return widened([scope], flow, stoppable)
