@@ -1,0 +1,69 @@
+"""Tell a family a story, in the tiny notation of `tests.streams.orders` or as events; hear its breaches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from detectors.contract import Batch, View
+from detectors.ledger import Ledger
+from detectors.names import Names
+from tests.oracle.compare import decoded
+from tests.streams import orders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from detectors.contract import Breach, Detector
+    from tests.desk import Told
+
+
+class Telling:
+    """One family behind one ledger, told in as many pieces as one likes."""
+
+    def __init__(
+        self,
+        family: type[Detector],
+        settings: Mapping[str, Any] | None = None,
+        *,
+        cold: bool = False,
+        **view: Any,
+    ) -> None:
+        self.names = Names()
+        self.ledger = Ledger(self.names, cold=cold)
+        self.view = View(names=self.names, ledger=self.ledger, cold=cold, **view)
+        self.family = family
+        self.settings = family.Settings(**(settings or {}))
+        self.detector = family(self.settings, self.view)
+        self.events = 0
+
+    def tell(self, stream: Sequence[Told], parts: Sequence[int] | None = None) -> list[Breach]:
+        batch = decoded(stream, self.names, parts, first=self.events)
+        self.events += len(stream)
+        return self.post(batch)
+
+    def post(self, batch: Batch) -> list[Breach]:
+        return [breach for run in self.ledger.post(batch) for breach in self.detector.on_postings(run)]
+
+    def wait(self, now_ns: int) -> list[Breach]:
+        """Nothing happens until `now_ns`; the family is woken whenever it asked for it."""
+        heard: list[Breach] = []
+        while (wake := self.detector.wake_at_ns()) is not None and wake <= now_ns:
+            assert wake > self.ledger.low_ns
+            heard += self.detector.on_time(self.ledger.advance(wake))
+        return heard + list(self.detector.on_time(self.ledger.advance(now_ns)))
+
+    def restart(self) -> None:
+        """A new instance goes on from a snapshot of this one."""
+        state = self.detector.snapshot()
+        self.detector = self.family(self.settings, self.view)
+        self.detector.restore(state)
+
+
+def tell(
+    family: type[Detector],
+    story: str | Iterable[Told],
+    settings: Mapping[str, Any] | None = None,
+    **view: Any,
+) -> list[Breach]:
+    stream = orders(story) if isinstance(story, str) else list(story)
+    return Telling(family, settings, **view).tell(stream)
