@@ -3,9 +3,10 @@
 Every parent is conserved: its children's quantities sum to its own, each fill has an order and
 one booking within 0.3 s, each order an answer within 80 ms, and the parent is done after all of that.
 
-Assumptions (ours): all of it.  Parents arrive as a Poisson process (a tenth of the later pace before the
-open, eight times at it, falling back with two minutes' half-life over ln 2), have five children on average, at
-least 1.2 s apart on one router, log-normal sizes with median 250 shares, and log-normal latencies.
+Assumptions (ours): all of it.  Parents arrive as a Poisson process: a tenth of the later pace before
+the open, eight times it at the open, which fades with a time constant of two minutes.  They have five
+children on average, at least 1.2 s apart on one router, log-normal sizes with median 250 shares and at most
+$50,000, and log-normal latencies.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ import numpy as np
 
 from detectors.event import Kind
 from monitor.scenarios.day import MS_NS, OPEN_NS, SECOND_NS, START_NS, VENUES
-from monitor.scenarios.market import HALF_SPREAD, SYMBOLS, Market
+from monitor.scenarios.market import SYMBOLS, Market
 from monitor.scenarios.orders import Orders, Parents, columns
-from monitor.scenarios.randomness import layers, stream
-from monitor.scenarios.rows import GROUPS, NO_ROWS, Floats, Ints, Rows, make_rows, objects
+from monitor.scenarios.randomness import stream
+from monitor.scenarios.rows import GROUPS, Floats, Ints, Rows, Texts, make_rows, objects
 
 ACCOUNTS: Final = 400
 POSITIONS_PER_ACCOUNT: Final = 5
 PARENTS_PER_S: Final = 17.0  # at the pace of the later morning, scale 1
+NOTIONAL_MAX: Final = 50_000.0  # of a parent, so that no account nears a limit in seconds
 SURGE: Final = 8.0
 SURGE_DECAY_S: Final = 120.0
 QUIET: Final = 0.1  # before the open
@@ -46,7 +48,7 @@ def group_of_account(account: Ints) -> Ints:
     return account % GROUPS
 
 
-def account_name(account: Ints) -> np.ndarray[tuple[int, ...], np.dtype[np.object_]]:
+def account_name(account: Ints) -> Texts:
     return _ACCOUNT_NAMES[account]
 
 
@@ -92,18 +94,8 @@ def delays_ns(
     return np.asarray((ms * MS_NS).astype(np.int64))
 
 
-def block(of: Market, seed: int, scale: float, start_ns: int, end_ns: int) -> list[Rows]:
-    """All that follows from the parents that arrive in [start, end); much of it happens later."""
-    parts: list[Rows] = []
-    for layer, share in enumerate(layers(scale)):
-        drawn = _Drawn.draw(of, seed, layer, share, start_ns, end_ns)
-        if len(drawn.parents.number):
-            parts += drawn.rows(of)
-    return parts or [NO_ROWS]
-
-
 @dataclass(slots=True)
-class _Drawn:
+class Drawn:
     """The intended orders of one block and what will become of each."""
 
     parents: Parents
@@ -119,7 +111,7 @@ class _Drawn:
     done_ns: Ints
 
     @classmethod
-    def draw(cls, of: Market, seed: int, layer: int, share: float, start_ns: int, end_ns: int) -> _Drawn:
+    def draw(cls, of: Market, seed: int, layer: int, share: float, start_ns: int, end_ns: int) -> Drawn:
         number = (start_ns - START_NS) // SECOND_NS
         rng = stream(seed, "background", layer, number)
         seconds = (end_ns - start_ns) / SECOND_NS
@@ -129,6 +121,7 @@ class _Drawn:
         symbol = _pick(rng, _popularity(seed), n)
         qty = np.clip(np.exp(np.log(250) + 0.8 * rng.standard_normal(n)), 20, 3000).astype(np.int64)
         side = np.searchsorted([0.5, 0.92], rng.random(n))
+        qty = np.minimum(qty, (NOTIONAL_MAX / of.reference[symbol]).astype(np.int64))
         strategy = STRATEGIES[rng.integers(0, len(STRATEGIES), n)]
         host = rng.integers(1, 8, n)
         count = 1 + np.minimum(rng.poisson(CHILDREN_MEAN - 1, n), 11)
@@ -187,81 +180,7 @@ class _Drawn:
         )
         mine = kept[owner]
         return cls(
-            parents.take(kept), ts[kept], orders.take(mine), (np.cumsum(kept) - 1)[owner[mine]], outcome[mine],
+            parents.take(kept), ts[kept], orders.take(mine), (np.cumsum(kept) - 1)[owner[mine]],
+            outcome[mine],
             **{name: d[kept] if name == "done_ns" else d[mine] for name, d in draws.items()},
         )  # fmt: skip
-
-    def rows(self, of: Market) -> list[Rows]:
-        """Write down what happens, outcome by outcome."""
-        orders, outcome = self.orders, self.outcome
-        answered = orders.sent_ts + self.ack_ns
-        first = answered + np.where(outcome == IOC, MS_NS, self.first_ns)
-        after = first + self.answer_ns
-        second = np.where(outcome == REPLACED, after, first) + self.second_ns
-        last = second + self.answer_ns
-        over = answered.copy()  # when each child and all its bookings are over
-        parents_price = np.round(of.reference[_symbol_index(of, self.parents.symbol)], 2)
-        parts = [self.parents.opened(self.parent_ts, parents_price), orders.sent()]
-
-        rejected = outcome == REJECTED
-        parts.append(orders.take(rejected).rejected(answered[rejected], "Unknown symbol at venue"))
-        parts.append(orders.take(~rejected).acknowledged(answered[~rejected]))
-
-        def fill(
-            which: NDBool, at: Ints, qty: Ints, leaves: Ints, nth: int, *, after_replace: bool = False
-        ) -> None:
-            mine = orders.take(which)
-            better = np.where(mine.side == 0, -1, 1) * HALF_SPREAD * mine.price
-            price = np.round(np.where(mine.price > 5, mine.price + better, mine.price), 2)
-            parts.append(
-                mine.filled(
-                    at[which], qty[which], price, leaves[which], "ab"[nth], after_replace=after_replace
-                )
-            )
-            booked = at[which] + self.booking_ns[which, nth]
-            owners = self.parents.take(self.owner[which])
-            parts.append(owners.booked(booked, qty[which], price, mine.number, at[which]))
-            over[which] = np.maximum(over[which], booked)
-
-        none = np.zeros_like(orders.qty)
-        half = np.maximum(1, orders.qty // 2)
-        rest = orders.qty - half
-        fill(outcome == FILLED, first, orders.qty, none, 0)
-        twice = (outcome == FILLED_TWICE) & (rest > 0)
-        fill((outcome == FILLED_TWICE) & (rest == 0), first, orders.qty, none, 0)
-        fill(twice, first, half, rest, 0)
-        fill(twice, second, rest, none, 1)
-
-        part = (outcome == PART_CANCELLED) & (rest > 0)
-        fill(part, first, half, rest, 0)
-        asked = np.where(part, second, first)
-        gone = np.where(part, last, after)
-        cancelled = (outcome == CANCELLED) | (outcome == PART_CANCELLED)
-        parts.append(orders.take(cancelled).cancel_requested(asked[cancelled]))
-        parts.append(orders.take(cancelled).cancelled(gone[cancelled], asked[cancelled]))
-        over[cancelled] = np.maximum(over[cancelled], gone[cancelled])
-
-        moved = outcome == REPLACED
-        mine = orders.take(moved)
-        closer = np.round(mine.price * (1 + np.where(mine.side == 0, 0.0005, -0.0005)), 2)
-        parts.append(mine.replace_requested(first[moved], closer))
-        parts.append(mine.replaced(after[moved], closer, first[moved]))
-        fill(moved, second, orders.qty, none, 0, after_replace=True)
-
-        ioc = outcome == IOC
-        fill(ioc & (rest > 0), first, half, rest, 0)
-        parts.append(orders.take(ioc).expired_at_once(first[ioc] + MS_NS))
-        over[ioc] = np.maximum(over[ioc], first[ioc] + MS_NS)
-
-        done = np.zeros(len(self.parents.number), np.int64)
-        np.maximum.at(done, self.owner, over)
-        parts.append(self.parents.done(done + self.done_ns))
-        return parts
-
-
-NDBool = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
-
-
-def _symbol_index(of: Market, names: np.ndarray[tuple[int, ...], np.dtype[np.object_]]) -> Ints:
-    index = {name: i for i, name in enumerate(of.names)}
-    return np.array([index[name] for name in names.tolist()], np.int64)

@@ -1,4 +1,4 @@
-"""A scenario into a file: NDJSON (plain, gzip, zstd) or Parquet, by the file's ending, and its truth beside it.
+"""A scenario into a file, NDJSON (plain, gzip, zstd) or Parquet by its ending, and its truth beside it.
 
 The same seed and scale give the same bytes.  A file appears whole or not at all.
 """
@@ -9,29 +9,30 @@ import gzip
 import io
 import json
 from contextlib import contextmanager
-from typing import IO, Any, Final, cast, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet
 import zstandard
 
-
 if TYPE_CHECKING:
-    from monitor.scenarios.scenario import Scenario, Truth
-    from pathlib import Path
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from monitor.scenarios.scenario import Scenario, Truth
 
 ENDINGS: Final = (".ndjson", ".ndjson.gz", ".ndjson.zst", ".parquet")
 
 # fmt: off
 _TEXT: Final = (
-    "kind", "source", "host", "build", "boot", "stream", "trade_date", "account", "strategy", "session", "venue",
-    "symbol", "side", "parent_id", "order_id", "orig_order_id", "exec_id", "order_type", "tif", "reason_class",
-    "reason", "role", "config_hash", "phase", "actor", "ticket", "asset_class", "currency",
+    "kind", "source", "host", "build", "boot", "stream", "trade_date", "account", "strategy", "session",
+    "venue", "symbol", "side", "parent_id", "order_id", "orig_order_id", "exec_id", "order_type", "tif",
+    "reason_class", "reason", "role", "config_hash", "phase", "actor", "ticket", "asset_class", "currency",
 )
 _WHOLE: Final = (
-    "ts", "seq", "qty", "last_qty", "leaves_qty", "count", "clock_bound_ns", "as_of", "multiplier", "adv", "shares_out",
+    "ts", "seq", "qty", "last_qty", "leaves_qty", "count", "clock_bound_ns", "as_of", "multiplier", "adv",
+    "shares_out",
 )
 # fmt: on
 SCHEMA: Final = pa.schema(

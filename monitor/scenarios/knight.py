@@ -1,11 +1,11 @@
 """Knight Capital, 1 August 2012: one server of eight sends children of parents that are done, for 45 minutes.
 
-Facts (SEC Release 34-70694, DOMAIN section 1): 212 parents for the opening auction over 154 stocks (80 bought, 74
-sold, 58 with two parents); over 4 million executions of 397 million shares; all eight servers after the roll-back.
+Facts (SEC Release 34-70694): 212 parents for the opening auction over 154 stocks, 80 bought and 74 sold;
+over 4 million executions of 397 million shares; all eight servers after the roll-back.
 
-Assumptions (ours): the children's quantities (nine in ten are 100 shares, mean 99), the stocks' shares in them (Zipf 0.60), the
-pace, that the true children of the 212 were auction orders sent by the seven good servers, and that two venues in
-five acknowledge before they execute; every latency.
+Assumptions (ours): the pace, the children's quantities (nine in ten are 100 shares, mean 99) and the
+stocks' shares in them (Zipf 0.60); that 58 stocks had two parents; that the true children of the 212 were
+auction orders of the seven good servers; that two venues in five acknowledge before they execute; latencies.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from monitor.scenarios.day import (
 from monitor.scenarios.market import KNIGHT_SYMBOLS, market, wrong_rate
 from monitor.scenarios.orders import Orders, Parents
 from monitor.scenarios.randomness import layers, stream
-from monitor.scenarios.rows import HOSTS, NO_ROWS, Floats, Ints, Rows, objects
+from monitor.scenarios.rows import HOSTS, NO_ROWS, Bools, Floats, Ints, Rows, objects
 
 PARENTS: Final = 212
 PARENTS_FROM_NS: Final = eastern_ns(9)
@@ -99,9 +99,12 @@ def legitimate(seed: int) -> Rows:
     side = parents.side[owner]
     limit = np.round(of.reference[symbol] * np.where(side == 0, 1.01, 0.99), 2)
     orders = Orders(
-        number=_LANE + np.arange(n), parent=parents.number[owner], group=parents.group[owner],
-        name=parents.name[owner] + objects([f"/{k}" for k in (1, 2, 3)])[nth], parent_name=parents.name[owner],
-        account=parents.account[owner], strategy=parents.strategy[owner], symbol=parents.symbol[owner], side=side,
+        number=_LANE + np.arange(n), parent=parents.number[owner],
+        group=parents.group[owner],
+        name=parents.name[owner] + objects([f"/{k}" for k in (1, 2, 3)])[nth],
+        parent_name=parents.name[owner],
+        account=parents.account[owner], strategy=parents.strategy[owner],
+        symbol=parents.symbol[owner], side=side,
         qty=qty, price=limit, host=rng.integers(1, 8, PARENTS)[owner], line=rng.integers(0, 2, n),
         venue=np.zeros(n, np.int64), tif=objects(["opg"] * n), sent_ts=sent,
     )  # fmt: skip
@@ -133,7 +136,7 @@ class Wrong:
     symbol: Ints
     parent: Ints  # index into the 212
     qty: Ints
-    filled: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+    filled: Bools
     fill_ts: Ints  # or when what was not filled is out
     fill_price: Floats
     limit: Floats
@@ -141,9 +144,12 @@ class Wrong:
     line: Ints
     ack_ts: Ints
 
+    def take(self, which: Bools) -> Wrong:
+        return Wrong(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
+
 
 def wrong(seed: int, layer: int, share: float, start_ns: int, end_ns: int) -> Wrong:
-    """Draw the wrong children of [start, end), whole seconds: `share` of them, chosen the same way at every scale."""
+    """Draw the wrong children of [start, end): `share` of them, fewer being a subset of more."""
     of, flag = market(seed), flagged(seed)
     first = (start_ns - OPEN_NS) // SECOND_NS
     seconds = np.arange(first, (end_ns - OPEN_NS) // SECOND_NS)
@@ -164,11 +170,12 @@ def wrong(seed: int, layer: int, share: float, start_ns: int, end_ns: int) -> Wr
     kept = rng.random(n) < share
     mid = of.mid(symbol, ts)
     toward = np.where(of.move[symbol] > 0, 1, -1)
-    columns = (
-        np.arange(n), ts, host, symbol, parent, qty, filled, fill_ts, np.round(mid * (1 + 0.0002 * toward), 2),
-        np.round(mid * (1 + 0.003 * toward), 2), venue, line, ack_ts,
+    everything = Wrong(
+        np.arange(n), ts, host, symbol, parent, qty, filled, fill_ts,
+        fill_price=np.round(mid * (1 + 0.0002 * toward), 2), limit=np.round(mid * (1 + 0.003 * toward), 2),
+        venue=venue, line=line, ack_ts=ack_ts,
     )  # fmt: skip
-    return Wrong(*(column[kept] for column in columns))
+    return everything.take(kept)
 
 
 def wrong_rows(seed: int, scale: float, start_ns: int, end_ns: int) -> list[Rows]:
@@ -183,7 +190,8 @@ def wrong_rows(seed: int, scale: float, start_ns: int, end_ns: int) -> list[Rows
         n = len(w.ts)
         of = parents.take(w.parent)
         orders = Orders(
-            number=_LANE + (layer << 50) + (first << 24) + (1 << 20) + w.index, parent=of.number, group=of.group,
+            number=_LANE + (layer << 50) + (first << 24) + (1 << 20) + w.index,
+            parent=of.number, group=of.group,
             name=objects([f"W{layer}.{first}.{i}" for i in w.index.tolist()]), parent_name=of.name,
             account=objects([ERROR_ACCOUNT] * n), strategy=of.strategy, symbol=of.symbol, side=of.side,
             qty=w.qty, price=w.limit, host=w.host, line=w.line, venue=w.venue, tif=objects(["ioc"] * n),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final, TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from monitor.scenarios import background, knight, market, servers
+from monitor.scenarios import background, knight, lives, market, servers
 from monitor.scenarios.day import END_NS, FAULTY_HOST, ONSET_NS, OPEN_NS, SECOND_NS, START_NS, host_name
 from monitor.scenarios.knight import ERROR_ACCOUNT, Wrong, wrong
 from monitor.scenarios.randomness import layers
 from monitor.scenarios.scenario import History, Scenario, Truth, blocks_between
-import itertools
 
 if TYPE_CHECKING:
-    from monitor.scenarios.rows import Rows
     from collections.abc import Iterator
+
+    from monitor.scenarios.rows import Rows
 
 BLOCKS: Final = blocks_between(START_NS, OPEN_NS, END_NS, 10 * SECOND_NS, 5 * SECOND_NS)
 ACCOUNT_LIMIT: Final = 2_000_000.0  # on the error account: the limit that nothing enforced
@@ -42,7 +43,7 @@ def flow(seed: int, scale: float, start_ns: int, end_ns: int) -> list[Rows]:
     return [
         servers.heartbeats(start_ns, end_ns),
         market.marks(of, start_ns, end_ns),
-        *background.block(of, seed, scale, start_ns, end_ns),
+        *lives.block(of, seed, scale, start_ns, end_ns),
         *knight.wrong_rows(seed, scale, start_ns, end_ns),
     ]
 
@@ -54,7 +55,7 @@ def _wrong_until(seed: int, scale: float, until_ns: int) -> Iterator[Wrong]:
 
 
 def truth(seed: int, scale: float) -> Truth:
-    """Moments from the plan itself: third parent within 5 s, $2 M on the error account, $1 M of a parent unbooked for 15 s."""
+    """Read from the plan when a third parent, $2 M on account 33 and $1 M unbooked for 15 s are there."""
     parts = list(_wrong_until(seed, scale, OPEN_NS + TRUTH_WITHIN_NS))
     ts = np.concatenate([w.ts for w in parts])
     by_time = np.argsort(ts, kind="stable")
@@ -88,7 +89,7 @@ def truth(seed: int, scale: float) -> Truth:
 
 
 def history(seed: int, scale: float) -> History:
-    """Add up every execution of the wrong flow; the loss is against the prices to which the market returned."""
+    """Add up the wrong executions; the loss is against the prices to which the market returned."""
     of = market.market(seed)
     executions = shares = 0
     gross = loss = 0.0

@@ -4,9 +4,11 @@ Facts (DOMAIN, SEC Release 34-70694): Knight traded 154 of them, 80 bought, 74 s
 of those over 10 %; it ended about $3.5 bn long and $3.15 bn short and lost $440 M to $460 M.
 
 Assumptions (ours): prices are log-normal around $20, from $3 to $90, and move the way that the wrong flow
-pushed them, in step with a power of its cumulated count; the stocks traded most moved most; the loss is what was paid
-above (or got below) the prices before it, to which they returned.  Prices and moves are fitted to
-those three sums.  Beside that a stock breathes by 0.15 %.
+pushed them, in step with a power of its cumulated count; the stocks traded most moved most; the loss
+is what was paid above (or got below) the prices before it, to which they returned.  Prices and moves
+are then fitted to those three sums, which takes the median price to about $15: $6.65 bn for 397 million
+shares is $16.75 a share.  Beside that a stock breathes by 0.15 %.  Prices follow history also where a closed
+loop stops the flow that pushed them: in the seconds that matter that is less than their breath.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ PHASES: Final = ((START_NS, "pre_open"), (OPEN_NS, "open"))
 
 
 def wrong_rate(second: Ints) -> Ints:
-    """Wrong children in the given seconds after the open: DOMAIN's min(1000, 100 × second), then 2,020."""
+    """Wrong children in the given seconds after the open: min(1000, 100 a second), then 2,020."""
     ramp = np.minimum(1000, 100 * second)
     rate = np.where(second < (ROLLBACK_NS - OPEN_NS) // SECOND_NS, ramp, 2020)
     return np.where((second >= 1) & (second < (END_NS - OPEN_NS) // SECOND_NS), rate, 0)
@@ -54,7 +56,7 @@ _PUSH: Final = (_FLOW / _FLOW[-1]) ** PUSH_POWER
 
 def push(ts: Ints) -> Floats:
     """How far through its whole move a price is."""
-    return np.interp((ts - OPEN_NS) / SECOND_NS, _SECONDS, _PUSH)
+    return np.asarray(np.interp((ts - OPEN_NS) / SECOND_NS, _SECONDS, _PUSH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +70,10 @@ class Market:
     period_s: Floats
     phase: Floats
 
-    @property
-    def bought(self) -> NDArrayBool:
-        return self.move > 0
-
     def mid(self, symbol: Ints, ts: Ints) -> Floats:
         seconds = (ts - START_NS) / SECOND_NS
         breath = BREATH * np.sin(2 * np.pi * seconds / self.period_s[symbol] + self.phase[symbol])
         return self.reference[symbol] * np.exp(self.move[symbol] * push(ts) + breath)
-
-
-NDArrayBool = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 
 def _tickers(count: int) -> tuple[str, ...]:

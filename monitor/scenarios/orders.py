@@ -7,7 +7,7 @@ accepts parents, books their fills and ends them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -122,13 +122,14 @@ class Orders:
     def sent(self) -> Rows:
         ts = self.sent_ts
         bodies = [
-            f'{{"kind":"order_new","ts":{t},{ROUTER_BUILD_TEXT[h, b]},"account":"{account}","strategy":"{strategy}",'
-            f'"session":"S{h}{"AB"[line]}","venue":"{VENUES[v]}","symbol":"{symbol}","side":"{SIDES[side]}",'
-            f'"order_id":"{name}","parent_id":"{parent}","qty":{qty},"price":{p},"order_type":"limit",'
-            f'"tif":"{tif}","stream":"{GROUP_KEYS[g]}"'
+            f'{{"kind":"order_new","ts":{t},{ROUTER_BUILD_TEXT[h, b]},"account":"{account}",'
+            f'"strategy":"{strategy}","session":"S{h}{"AB"[line]}","venue":"{VENUES[v]}",'
+            f'"symbol":"{symbol}","side":"{SIDES[side]}","order_id":"{name}","parent_id":"{parent}",'
+            f'"qty":{qty},"price":{p},"order_type":"limit","tif":"{tif}","stream":"{GROUP_KEYS[g]}"'
             for t, h, b, account, strategy, line, v, symbol, side, name, parent, qty, p, tif, g in columns(
-                ts, self.host, boots(self.host, ts), self.account, self.strategy, self.line, self.venue, self.symbol,
-                self.side, self.name, self.parent_name, self.qty, self.price, self.tif, self.group,
+                ts, self.host, boots(self.host, ts), self.account, self.strategy, self.line, self.venue,
+                self.symbol, self.side, self.name, self.parent_name, self.qty, self.price, self.tif,
+                self.group,
             )
         ]  # fmt: skip
         return self._by_router(Kind.ORDER_NEW, ts, bodies)
@@ -192,7 +193,8 @@ class Orders:
     def _simple(self, kind: Kind, ts: Ints, cause_ts: Ints, tail: str = "") -> Rows:
         word = kind.name.lower()
         bodies = [
-            f'{{"kind":"{word}","ts":{t},{ROUTER_TEXT[h, b]},"order_id":"{name}"{tail},"stream":"{GROUP_KEYS[g]}"'
+            f'{{"kind":"{word}","ts":{t},{ROUTER_TEXT[h, b]},"order_id":"{name}"{tail},'
+            f'"stream":"{GROUP_KEYS[g]}"'
             for t, h, b, name, g in columns(ts, self.host, boots(self.host, ts), self.name, self.group)
         ]
         return self._by_router(kind, ts, bodies, cause_ts)

@@ -7,7 +7,7 @@ orders numbers only what it did send.  A body is the JSON object without its end
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Final, NamedTuple, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 Texts = NDArray[np.object_]
 
 GROUPS: Final = 32  # record keys: events of one parent share one, so they share a partition

@@ -9,7 +9,7 @@ starts and a later one ends waits in between.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,22 +45,31 @@ class Scenario:
     told: Callable[[int, float], Truth]
     harm: Callable[[int, float], History]
 
-    def rows(self, seed: int, scale: float = 1.0, until: int | None = None) -> Iterator[Rows]:
-        """Sorted rows before `until` (ns), a block at a time, without sequence numbers yet."""
+    def rows(
+        self, seed: int, scale: float = 1.0, until: int | None = None, since: int | None = None
+    ) -> Iterator[Rows]:
+        """Sorted rows before `until` (ns), a block at a time, without sequence numbers yet.
+
+        With `since` the blocks that end before it tell only what is not flow (parents of the
+        incident, positions, errors), so that a live run need not wait for the quiet hours.
+        """
         end_ns = min(self.blocks[-1], until) if until is not None else self.blocks[-1]
         waiting = Rows.joined(self.once(seed))
         for start_ns, next_ns in zip(self.blocks, self.blocks[1:], strict=False):
             if start_ns >= end_ns:
                 break
-            waiting = Rows.joined([waiting, *self.flow(seed, scale, start_ns, next_ns)])
+            if since is None or since < next_ns:
+                waiting = Rows.joined([waiting, *self.flow(seed, scale, start_ns, next_ns)])
             due = waiting.ts < min(next_ns, end_ns)
             yield waiting.take(due).sorted()
             waiting = waiting.take(~due)
 
-    def events(self, seed: int, scale: float = 1.0, until: int | None = None) -> Iterator[Event]:
+    def events(
+        self, seed: int, scale: float = 1.0, until: int | None = None, since: int | None = None
+    ) -> Iterator[Event]:
         """Events in order of `ts`, numbered, as they go to a topic."""
         numbers = Sequencer()
-        for rows in self.rows(seed, scale, until):
+        for rows in self.rows(seed, scale, until, since):
             yield from numbers.events(rows)
 
     def lines(

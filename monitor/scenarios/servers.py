@@ -1,7 +1,7 @@
 """What the servers say of themselves: roll-out, heartbeats, and 97 errors that nobody read.
 
-Facts: eight servers, new code rolled out from 27 July, one missed, 97 messages "Power Peg disabled" from about 08:01
-for other orders than the 212; the new code was taken off the seven good servers (DOMAIN: at 09:50).
+Facts: eight servers, new code rolled out from 27 July, one missed; 97 messages "Power Peg disabled" from
+about 08:01; the new code was taken off the seven good servers (at 09:50, by our reckoning).
 Assumption (ours): the roll-out's steps, two servers a day, three on the last one.
 """
 
@@ -90,7 +90,8 @@ def errors(seed: int) -> Rows:
     ts = np.sort(ERRORS_FROM_NS + (rng.random(ERRORS) * (OPEN_NS - ERRORS_FROM_NS)).astype(np.int64))
     name = host_name(FAULTY_HOST)
     bodies = [
-        f'{{"kind":"error","ts":{t},{ROUTER_TEXT[FAULTY_HOST, 1]},"reason":"Power Peg disabled","count":1,"stream":"log"'
+        f'{{"kind":"error","ts":{t},{ROUTER_TEXT[FAULTY_HOST, 1]},"reason":"Power Peg disabled",'
+        '"count":1,"stream":"log"'
         for t in ts.tolist()
     ]
     return make_rows(Kind.ERROR, ts, [name] * ERRORS, bodies, host=FAULTY_HOST, writer=LOG)
