@@ -7,6 +7,8 @@ stream is cut changes no code.
 Lines of a file are numbered from 1; an empty line is nothing and keeps its number.
 """
 
+# mypy: allow-untyped-calls
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -18,8 +20,9 @@ from detectors import event as ev
 from detectors import names as nm
 from detectors.contract import Batch
 from monitor.core import scan_fields as sf
+from monitor.core.decode_table import ARROW_MARK, TableRows, read_arrow
 from monitor.core.inputs import Quarantined
-from monitor.core.judge import BadRecord, Judged, judge
+from monitor.core.judge import BadRecord, Judged, judge, judge_fields
 from monitor.core.scan import (
     FILLED,
     FLAGS_BYTES_MAX,
@@ -35,7 +38,7 @@ from monitor.core.scan import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from numpy.typing import NDArray
+    import pyarrow as pa
 
     from detectors.contract import Int64Array
     from detectors.names import Names
@@ -77,7 +80,7 @@ class Decoder:
     def allow(
         self, part: int, *, sources: Iterable[str] | None = None, kinds: Iterable[str] | None = None
     ) -> None:
-        """What a topic may say; None is everything.  `ValueError` for a word that the contract does not know."""
+        """What a topic may say; None is everything.  `ValueError` for a word that is no kind or source."""
         self._make_room(part)
         self._allowed[part] = (
             _bits(kinds, sf.KIND_NAMES, "kind"),
@@ -94,6 +97,8 @@ class Decoder:
         """Records of a log, in the order in which they were read.  `arrivals` is the broker's time."""
         sizes = np.fromiter(map(len, records), np.int64, len(records))
         ends = np.cumsum(sizes)
+        if arrivals is None:
+            arrivals = np.zeros(len(records), np.int64)
         return self._decode(b"".join((*records, nm.PAD)), ends - sizes, ends, part, offsets, arrivals)
 
     def decode_lines(self, buffer: bytes, part: int, first_line: int = 1) -> Decoded:
@@ -102,7 +107,18 @@ class Decoder:
         starts = np.concatenate(([0], breaks + 1))
         ends = np.concatenate((breaks, [len(buffer)]))
         lines = np.arange(first_line, first_line + len(starts))
-        return self._decode(buffer + nm.PAD, starts, ends, part, lines, None, from_file=True)
+        return self._decode(buffer + nm.PAD, starts, ends, part, lines, None)
+
+    def decode_table(self, table: pa.Table, part: int, first_row: int = 1) -> Decoded:
+        """Rows of a column file; the first has the number `first_row`.  `arrival_ts` is believed."""
+        self._make_room(part)
+        self._state[:SERIAL] = 0
+        read = _Reading(nm.PAD, 0, self._state)
+        try:
+            self._table(read, table, part, np.arange(first_row, first_row + table.num_rows), None)
+        except BadRecord as bad:
+            read.quarantined.append(Quarantined(part, first_row, bad.path, bad.reason, bad.detail, b""))
+        return read.decoded()
 
     def _decode(
         self,
@@ -112,41 +128,47 @@ class Decoder:
         part: int | Int64Array,
         offsets: Int64Array,
         arrivals: Int64Array | None,
-        *,
-        from_file: bool = False,
     ) -> Decoded:
+        """`arrivals` is None where the field `arrival_ts` is believed."""
         records = len(starts)
-        parts = np.broadcast_to(np.asarray(part, np.int64), records)
+        parts = np.ascontiguousarray(np.broadcast_to(np.asarray(part, np.int64), records))
         if records:
             self._make_room(int(parts.max()))
-        if not from_file and arrivals is None:
-            arrivals = np.zeros(records, np.int64)
-        read = _Reading(text, np.empty((records, ev.COLUMNS), np.int64), self._state)
-        arguments = (
-            np.frombuffer(text, np.uint8), nm.as_words(text), starts, ends, np.ascontiguousarray(parts), offsets,
-            _BELIEVED if arrivals is None else arrivals, self._allowed, read.rows, self._state, *self._scratch,
-            *self.names.tables,
-        )  # fmt: skip
         self._state[:SERIAL] = 0
+        read = _Reading(text, records, self._state)
+        given = (np.frombuffer(text, np.uint8), nm.as_words(text), starts, ends, parts, offsets)
         while self._state[RECORD] < records:
-            scan(*arguments)  # type: ignore[no-untyped-call]
+            scan(
+                *given,
+                _BELIEVED if arrivals is None else arrivals,
+                self._allowed,
+                read.rows,
+                self._state,
+                *self._scratch,
+                *self.names.tables,
+            )
             record = int(self._state[RECORD])
             if record == records:
                 break
             self._state[RECORD] += 1
             raw = text[starts[record] : ends[record]]
+            place, offset = int(parts[record]), int(offsets[record])
             arrival = None if arrivals is None else int(arrivals[record])
-            self._judge(read, raw, int(parts[record]), int(offsets[record]), arrival)
+            try:
+                if arrival is not None and raw.startswith(ARROW_MARK):
+                    table = read_arrow(raw)
+                    self._table(read, table, place, np.full(table.num_rows, offset), arrival)
+                else:
+                    self._keep(read, judge(raw), place, offset, arrival)
+            except BadRecord as bad:
+                read.quarantined.append(Quarantined(place, offset, bad.path, bad.reason, bad.detail, raw))
         return read.decoded()
 
-    def _judge(self, read: _Reading, raw: bytes, part: int, offset: int, arrival: int | None) -> None:
-        """Decide the one record that the scanner left."""
-        try:
-            judged = judge(raw)
-            self._check_allowed(judged, part)
-        except BadRecord as bad:
-            read.quarantined.append(Quarantined(part, offset, bad.path, bad.reason, bad.detail, raw))
-            return
+    def _keep(
+        self, read: _Reading, judged: Judged | None, part: int, offset: int, arrival: int | None
+    ) -> None:
+        """Take one record that the judge accepted."""
+        self._check_allowed(judged, part)
         if judged is None:
             self._state[PASSED] += 1
             return
@@ -159,6 +181,29 @@ class Decoder:
             judged.row[ev.ARRIVAL] = arrival
         read.rows[self._state[FILLED]] = judged.row
         self._state[FILLED] += 1
+
+    def _table(
+        self, read: _Reading, table: pa.Table, part: int, offsets: Int64Array, arrival: int | None
+    ) -> None:
+        """Take the rows of one table, those in doubt as the judge decides them."""
+        found = TableRows(table, self.names, *(int(bits) for bits in self._allowed[part]))
+        found.place(read.add_text(found.text), part, offsets, arrival)
+        self._state[PASSED] += int(found.passed_over.sum())
+        whole = ~found.passed_over
+        at = 0
+        for row in np.flatnonzero(found.doubted).tolist():
+            read.add_rows(found.rows[at:row][whole[at:row]])
+            at = row + 1
+            read.make_room()
+            members = found.fields(row)
+            try:
+                self._keep(read, judge_fields(members), part, int(offsets[row]), arrival)
+            except BadRecord as bad:
+                raw = found.raw(members)
+                read.quarantined.append(
+                    Quarantined(part, int(offsets[row]), bad.path, bad.reason, bad.detail, raw)
+                )
+        read.add_rows(found.rows[at:][whole[at:]])
 
     def _check_allowed(self, judged: Judged | None, part: int) -> None:
         kinds, sources = (int(bits) for bits in self._allowed[part])
@@ -175,27 +220,50 @@ class Decoder:
 
 
 class _Reading:
-    """A batch in the making: its rows, its text (the records joined, and behind them what a record
-    holds only in another form), and what was broken."""
+    """A batch in the making: rows, text, and what was broken.
 
-    def __init__(self, text: bytes, rows: Int64Array, state: Int64Array) -> None:
-        self.rows = rows
+    The text is the records joined, and behind them what a record holds only in another form.
+    """
+
+    def __init__(self, text: bytes, records: int, state: Int64Array) -> None:
+        self.rows = np.empty((records, ev.COLUMNS), np.int64)
         self.quarantined: list[Quarantined] = []
         self._state = state
+        self._done: list[Int64Array] = []  # rows before those in `rows`
         self._pieces = [text]
         self._size = len(text)
 
     def add_text(self, piece: bytes) -> int:
         """Where `piece` begins in the text."""
         at = self._size
-        self._pieces.append(piece)
-        self._size += len(piece)
+        if piece:
+            self._pieces.append(piece)
+            self._size += len(piece)
         return at
 
+    def add_rows(self, rows: Int64Array) -> None:
+        """Rows of a table, behind what is filled; the room left is for what comes after them."""
+        if len(rows):
+            filled = int(self._state[FILLED])
+            self._done += [self.rows[:filled], rows]
+            self.rows = self.rows[filled:]
+            self._state[FILLED] = 0
+
+    def make_room(self) -> None:
+        """Have a row for the judge also where a record turned out to hold many."""
+        if self._state[FILLED] == len(self.rows):
+            self._done.append(self.rows)
+            self.rows = np.empty((64, ev.COLUMNS), np.int64)
+            self._state[FILLED] = 0
+
     def decoded(self) -> Decoded:
-        whole = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        batch = Batch(self.rows[: self._state[FILLED]], np.frombuffer(whole, np.uint8))
-        return Decoded(batch, tuple(self.quarantined), int(self._state[PASSED]))
+        text = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        rows = self.rows[: self._state[FILLED]]
+        if self._done:
+            rows = np.concatenate((*self._done, rows))
+        return Decoded(
+            Batch(rows, np.frombuffer(text, np.uint8)), tuple(self.quarantined), int(self._state[PASSED])
+        )
 
 
 def _bits(words: Iterable[str] | None, known: Sequence[str], what: str) -> int:

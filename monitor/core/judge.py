@@ -84,16 +84,10 @@ _LONG_INTEGER: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|(?<![.\d])\d{4000,}', re.
 _NUMBER: Final = re.compile(r"(-?\d+(?:\.\d+)?)(?:[eE]([+-]?\d+))?")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _EPOCH: Final = dt.date(1970, 1, 1).toordinal()
-_BLANK: Final = b" \t\r\n"
 _EXACT: Final = Context(prec=70_000, Emax=400_000, Emin=-400_000)
 _FAR: Final = Decimal("1e20")
 _SMALLEST: Final = Decimal("1e-8")
 _INT64_MAX: Final = (1 << 63) - 1
-
-
-def is_blank(raw: bytes) -> bool:
-    """An empty line is nothing: neither an event nor broken."""
-    return not raw.strip(_BLANK)
 
 
 def judge(raw: bytes) -> Judged | None:

@@ -10,6 +10,7 @@ It eats what strangers send: array bounds are checked in service too.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
+# ruff: noqa: ANN001, ANN201, ANN202, PLR1714, SIM109  kernels are typed by numba at their first call
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ JUDGE: Final = 0
 
 # What a token is.
 _STRING, _NUMBER, _TRUE, _FALSE, _ARRAY = range(5)
-# A token: field, what it is, start or digits, length or decimals, 1 if negative.  One more than there are fields.
+# A token: field, what it is, start or digits, length or decimals, 1 if negative.
 TOKENS_SHAPE: Final = (len(sf.FIELDS) + 1, 5)
 OTHERS_MAX: Final = 8  # keys that the contract does not name; an event with more goes to the judge
 FLAGS_BYTES_MAX: Final = 4_096
@@ -50,7 +51,7 @@ _POWER: Final = np.array([10**n for n in range(20)], np.uint64)
 _TYPE: Final = np.array([field.type for field in sf.FIELDS], np.int64)
 _COLUMN: Final = np.array([field.column for field in sf.FIELDS], np.int64)
 _MORE: Final = np.array([field.more for field in sf.FIELDS], np.int64)
-_BYTES_MAX: Final = np.array(
+TEXT_BYTES_MAX: Final = np.array(
     [
         min(field.bytes_max, nm.bytes_kept(field.more))
         if field.type in (sf.Type.TEXT, sf.Type.ANY)
@@ -180,7 +181,7 @@ def _compact(text, words, at, end, flags_text):
 
 
 @compiled_with_bounds
-def _day(text, at):
+def day_of(text, at):
     """Days since 1970-01-01 of YYYY-MM-DD, or a number below all of them."""
     for index in range(10):
         byte = text[at + index]
@@ -381,11 +382,11 @@ def _fill(text, words, kind, count, tokens, row, flags_text):
                     return False
                 row[column] = code
             elif sort == _T_DATE:
-                day = _day(text, start) if length == 10 else ev.NONE
+                day = day_of(text, start) if length == 10 else ev.NONE
                 if day == ev.NONE:
                     return False
                 row[column] = day
-            elif length > _BYTES_MAX[field]:
+            elif length > TEXT_BYTES_MAX[field]:
                 return False
             elif sort == _T_ID:
                 if length == 0:
@@ -406,7 +407,7 @@ def _fill(text, words, kind, count, tokens, row, flags_text):
 
 @compiled_with_bounds
 def _one(text, words, start, end, kinds, sources, tokens, stamps, others, serial, row, flags_text):
-    """Read one record into its row, names excepted: ACCEPTED with its tokens' count above bit 2, or the like."""
+    """Read one record into its row, names excepted.  What it is; ACCEPTED comes with 4 × its tokens."""
     if end - start > sf.RECORD_BYTES_MAX:
         return JUDGE
     count = _tokens(text, words, start, end, tokens, stamps, others, serial)

@@ -5,6 +5,7 @@ that a key costs one multiplication and one comparison.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
+# ruff: noqa: ANN001, ANN201  kernels are typed by numba at their first call
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ def _laid_out() -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint64]], ...]:
 
 @compiled_with_bounds
 def string_end(words, at, end):
-    """Where the closing quote of an ordinary string is; -1 if it holds an escape, a control, a byte over 0x7F, or none."""
+    """Where an ordinary string's closing quote is, or -1: an escape, a control, a byte over 0x7F, no end."""
     while at < end:
         word = word_at(words, at)
         quote = word ^ _QUOTES
