@@ -45,6 +45,7 @@ class Part:
     values: list[bytes]
     offsets: NDArray[np.int64]
     arrived_ns: NDArray[np.int64]  # the broker's time, or the producer's where the topic says so
+    next_offset: int  # to read next: past marks of transactions, which have offsets and are no records
     end_offset: int  # after the last record that the broker had when it sent these
 
 
@@ -83,7 +84,10 @@ class Drain:
         return partition in self._fetcher._records
 
     def take(self, on_error: Callable[[TopicPartition, Exception], None]) -> Chunk | None:
-        """All that was fetched, up to a chunk's size; what is wrong with a partition goes to `on_error`."""
+        """All that was fetched, up to a chunk's size; what is wrong with a partition goes to `on_error`.
+
+        A part may be without records, where only its position moved.
+        """
         fetcher = self._fetcher
         if fetcher._fetch_task.done():
             raise KafkaError("the client's fetching ended")
@@ -102,9 +106,8 @@ class Drain:
                 except CorruptBatchError as broken:
                     on_error(partition, broken)
                     continue
-                if part.values:
-                    parts.append(part)
-                    records += len(part.values)
+                parts.append(part)
+                records += len(part.values)
         return Chunk(tuple(parts)) if parts else None
 
     def _part(self, partition: TopicPartition, fetched: FetchResult) -> Part:
@@ -140,5 +143,6 @@ class Drain:
             [record.value or b"" for record in found],
             np.fromiter([record.offset for record in found], np.int64, count),
             np.fromiter([record.timestamp for record in found], np.int64, count) * NS_PER_MS,
+            unread.next_fetch_offset,
             self._consumer.highwater(partition),
         )

@@ -19,7 +19,7 @@ from aiokafka.client import ConnectionGroup
 from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError, RecordTooLargeError
 
 from monitor.core.inputs import LinkChanged
-from monitor.edge.kafka_in.drain import NS_PER_MS, Chunk, CorruptBatchError, Drain
+from monitor.edge.kafka_in.drain import NS_PER_MS, Chunk, CorruptBatchError, Drain, Part
 from monitor.edge.kafka_in.facts import Fact, Gap, Key, Lag, Source, Started
 from monitor.edge.kafka_in.metadata import TopicNow, TopicsQuestion, topics_in
 
@@ -120,20 +120,23 @@ class KafkaIn:
             except (KafkaError, OSError) as broken:
                 self._lost(drain, repr(broken))
                 continue
-            self._took(chunk)
-            yield chunk
+            parts = tuple(part for part in chunk.parts if self._took(part))
+            if parts:
+                yield Chunk(parts)
             # The fetcher's own tasks need the loop between two chunks, or the pipe runs dry.
             await asyncio.sleep(0)
 
-    def _took(self, chunk: Chunk) -> None:
-        for part in chunk.parts:
-            key = (part.topic, part.partition)
-            if key not in self.positions:
-                continue  # its end was said meanwhile
-            self.positions[key] = int(part.offsets[-1]) + 1
-            self.ends[key] = part.end_offset
+    def _took(self, part: Part) -> bool:
+        """Note how far we are; says whether there is anything to hand on."""
+        key = (part.topic, part.partition)
+        if key not in self.positions:
+            return False  # its end was said meanwhile
+        self.positions[key] = part.next_offset
+        self.ends[key] = part.end_offset
+        self._corrupt.pop(key, None)
+        if part.values:
             self._last_arrived_ns[key] = int(part.arrived_ns[-1])
-            self._corrupt.pop(key, None)
+        return bool(part.values)
 
     def _trouble(self, partition: TopicPartition, error: Exception) -> None:
         self._troubled[(partition.topic, partition.partition)] = error
