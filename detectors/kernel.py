@@ -1,12 +1,14 @@
 """The one place that knows how a hot loop is compiled and where its cache lies.
 
 numba's own cache stamps only the file that defines a function, so a constant changed
-elsewhere would give stale answers: the cache folder is named by the digest of every
-source file that compiled code can see, and by numba's version.
+elsewhere would give stale answers: the cache folder of a file is named by the digest of
+every source file that it imports, directly or not, and of numba's version.
 """
 
 from __future__ import annotations
 
+import ast
+import functools
 import hashlib
 import os
 import sys
@@ -22,28 +24,57 @@ SECOND_NS: Final = 1_000_000_000
 REARM_NS: Final = SECOND_NS  # a breach re-arms when it was below its rung this long
 
 
-def _digest() -> str:
-    """What compiled code depends on: all of `detectors`, the scanner, numba, the bounds checks."""
-    here = Path(__file__).resolve().parent
-    seen = hashlib.sha256(
-        f"{numba.__version__} {sys.version} {os.environ.get('NUMBA_BOUNDSCHECK', '')}".encode()
-    )
-    for source in sorted([*here.rglob("*.py"), *(here.parent / "monitor" / "core").glob("scan*.py")]):
-        seen.update(source.relative_to(here.parent).as_posix().encode())
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+
+def _sources(file: Path, seen: set[Path]) -> set[Path]:
+    """A source file and all of ours that it imports, directly or not: what its compiled code can see."""
+    if file in seen:
+        return seen
+    seen.add(file)
+    imported: list[str] = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            imported += (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imported += (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+    for name in imported:
+        module = ROOT.joinpath(*name.split("."))
+        for source in (module.with_suffix(".py"), module / "__init__.py"):
+            if source.is_file():
+                _sources(source, seen)
+    return seen
+
+
+@functools.cache
+def _digest(file: Path) -> str:
+    machine = f"{numba.__version__} {sys.version} {os.environ.get('NUMBA_BOUNDSCHECK', '')}"
+    seen = hashlib.sha256(machine.encode())
+    for source in sorted(_sources(file, set())):
+        seen.update(source.relative_to(ROOT).as_posix().encode())
         seen.update(source.read_bytes())
     return seen.hexdigest()[:16]
 
 
-def cache_folder() -> Path:
+def cache_root() -> Path:
     """Where kernels lie compiled: beside the installation, or where KNIGHTWATCH_KERNELS says."""
-    root = os.environ.get("KNIGHTWATCH_KERNELS") or Path(sys.prefix) / "share" / "knightwatch" / "kernels"
-    return Path(root) / _digest()
+    beside = Path(sys.prefix) / "share" / "knightwatch" / "kernels"
+    return Path(os.environ.get("KNIGHTWATCH_KERNELS") or beside)
 
 
-CACHE: Final = cache_folder()
+def sources_digest() -> str:
+    """One digest of all compiled code, for `version` and the audit trail."""
+    files = [*(ROOT / "detectors").rglob("*.py"), *(ROOT / "monitor" / "core").glob("scan*.py")]
+    return hashlib.sha256("".join(_digest(file) for file in sorted(files)).encode()).hexdigest()[:16]
+
+
 _NUMBA: Final[Any] = numba  # its stubs know neither CACHE_DIR nor _nrt
-_NUMBA.config.CACHE_DIR = str(CACHE)
-_NJIT: Final = _NUMBA.njit
+
+
+def _compile(function: F, **how: Any) -> F:
+    file = Path(function.__code__.co_filename).resolve()
+    _NUMBA.config.CACHE_DIR = str(cache_root() / f"{file.stem}-{_digest(file)}")
+    return cast("F", _NUMBA.njit(cache=True, nogil=True, **how)(function))
 
 
 def compiled(function: F) -> F:
@@ -52,7 +83,7 @@ def compiled(function: F) -> F:
     Kernels allocate nothing and return numbers only, so numba's reference counts are off
     (`_nrt`): counting each array at each call took 9 of 10 parts of the ledger's time.
     """
-    return cast("F", _NJIT(cache=True, nogil=True, _nrt=False)(function))
+    return _compile(function, _nrt=False)
 
 
 def inlined(function: F) -> F:
@@ -60,12 +91,12 @@ def inlined(function: F) -> F:
 
     A call passes each array as nine words; a ledger's worth of tables costs 0.2 µs a call.
     """
-    return cast("F", _NJIT(cache=True, nogil=True, forceinline=True, _nrt=False)(function))
+    return _compile(function, forceinline=True, _nrt=False)
 
 
 def compiled_with_bounds(function: F) -> F:
     """As `compiled`, with array bounds checked also in service: for code that eats what strangers send."""
-    return cast("F", _NJIT(cache=True, nogil=True, boundscheck=True)(function))
+    return _compile(function, boundscheck=True)
 
 
 @inlined

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from monitor.cli.output import DONE, MISCONFIGURED, CannotError, ConfigFile, Form, Output, answer
+from monitor.cli.output import (
+    DONE,
+    MISCONFIGURED,
+    NOT_ALLOWED,
+    USAGE,
+    CannotError,
+    ConfigFile,
+    Form,
+    Output,
+    answer,
+)
 
 if TYPE_CHECKING:
     from monitor.settings import Config, Problem
@@ -26,7 +36,7 @@ def check(
     from monitor.settings.unseen import unseen
 
     if file is not None and config is not None and file != config:
-        raise CannotError(2, f"two configurations, {file} and {config}; name one")
+        raise CannotError(USAGE, f"two configurations, {file} and {config}; name one")
     try:
         loaded = load(file or config)
         wrong = ConfigError(loaded.source, missing) if (missing := list(unreadable(loaded))) else None
@@ -93,7 +103,7 @@ def version(output: Output = Form.TEXT) -> int:
     """Print what is installed: the version, and the digest of the code that judges."""
     from importlib import metadata
 
-    from detectors.kernel import CACHE
+    from detectors.kernel import sources_digest
 
     try:
         installed = metadata.version("knightwatch")
@@ -103,12 +113,36 @@ def version(output: Output = Form.TEXT) -> int:
         "knightwatch": installed,
         "python": platform.python_version(),
         "numba": metadata.version("numba"),
-        "kernels": CACHE.name,
+        "kernels": sources_digest(),
     }
     answer(output, document, "\n".join(f"{name:<12} {value}" for name, value in document.items()))
     return DONE
 
 
-def keygen() -> int:
-    """Make a key pair."""
+def keygen(
+    file: Annotated[Path, typer.Argument(help="The private key; its public half becomes FILE.pub.")] = Path(
+        "monitor.key"
+    ),
+    who: Annotated[str, typer.Option(help="The person or machine behind it.")] = "monitor-1",
+    role: Annotated[str, typer.Option(help="One of monitor, operator, risk, gateway.")] = "monitor",
+    output: Output = Form.TEXT,
+) -> int:
+    """Make an Ed25519 key pair.  Nothing is ever overwritten."""
+    from monitor.core.keyring import Role
+    from monitor.edge.keys import KeyProblem, public_of
+    from monitor.edge.keys import keygen as make_pair
+
+    if role not in set(Role):
+        raise CannotError(USAGE, f"--role: {role!r} is no role; known: {', '.join(Role)}")
+    try:
+        pinned = make_pair(file, who, Role(role))
+    except KeyProblem as wrong:
+        raise CannotError(NOT_ALLOWED, str(wrong)) from wrong
+    public = public_of(file)
+    document = {"private": str(file), "public": str(public), "keyid": pinned.keyid, "who": who, "role": role}
+    text = (
+        f"{file}  private, keep it there\n"
+        f"{public}  add its table to the pinned keys of all who are to believe {who} ({role})"
+    )
+    answer(output, document, text)
     return DONE
