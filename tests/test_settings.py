@@ -1,20 +1,27 @@
 """Promises of the configuration, on an invented family, so that no detector's table can break them."""
 
+import contextlib
 import dataclasses
 import json
 import os
+import sys
 import tomllib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from detectors.contract import Level, every_detector, setting
+from monitor.core.policy import DetectorPolicy, Mode
 from monitor.settings import ConfigError, default_file, load, load_text
 from monitor.settings.families import limits_of, number_max, scope_of
+from monitor.settings.policy import policy_of
 from monitor.settings.problems import plain_number
+from monitor.settings.reading import partitions_of, session_start_ns
 from monitor.settings.render import default_text, text_of, toml
 from monitor.settings.secrets import kafka_password, mqtt_password, unreadable, webhook_url
 from monitor.settings.unseen import unseen
@@ -56,7 +63,7 @@ class Caps:
 
     Settings = CapsSettings
     LIMIT_KEYS = ("gross", "quantity")
-    LIMIT_WORDS = {"basis": ("intraday", "total"), "currency": ()}
+    LIMIT_WORDS: ClassVar = {"basis": ("intraday", "total"), "currency": ()}
 
     @classmethod
     def family(cls):
@@ -200,12 +207,12 @@ def test_an_armed_detector_without_the_limit_that_it_needs_does_not_start():
         ('{ scope = "account=*", quantity = 1e18 }', "limit[0].quantity", "at most 90_000_000_000"),
         ('{ scope = "acount=*", gross = 1 }', "limit[0].scope", "'acount' is not a kind of scope; known:"),
         ('{ scope = "", gross = 1 }', "limit[0].scope", "write kind=id"),
-        ('{ gross = 1 }', "limit[0].scope", 'is missing; write scope = "account=*"'),
+        ("{ gross = 1 }", "limit[0].scope", 'is missing; write scope = "account=*"'),
         ('{ scope = "*", gros = 1 }', "limit[0].gros", "nearest: gross"),
         ('{ scope = "*", gross = 1, basis = "daily" }', "limit[0].basis", 'write "intraday" or "total"'),
         ('{ scope = "*" }', "limit[0]", "limits nothing; known: gross, quantity"),
         ('{ scope = "*", gross = 1 }, { scope = "*", gross = 2 }', "limit[1].scope", "limit[0] has the same scope"),
-        ('7', "limit[0]", "7 is not a table"),
+        ("7", "limit[0]", "7 is not a table"),
     ],
 )  # fmt: skip
 def test_a_wrong_limit_is_named_with_what_to_write(row, key, said):
@@ -225,15 +232,14 @@ def test_every_problem_is_named_at_once_in_the_order_of_the_file():
         "  detectors.drif                  no such detector; known: caps, drift; nearest: drift",
         "  detectors.drift.gap_ms          no such setting; known: floor, gap_ms_max, mode, names, share; nearest: gap_ms_max",
         "  detectors.caps.limit[0].gross   25M is not a number; write 25_000_000",
-        "  kafak                           no such section; known: audit, detectors, env, http, issuer, kafka, keys, "
-        "ladder, mqtt, pages, site, snapshot, telemetry; nearest: kafka",
+        "  kafak                           no such section; known: audit, detectors, env, http, issuer, kafka, keys, ladder, mqtt, pages, site, snapshot, telemetry; nearest: kafka",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "key", "said"),
     [
-        ('[detectors.drift]\n', "detectors.drift.mode", 'is missing; write mode = "shadow"'),
+        ("[detectors.drift]\n", "detectors.drift.mode", 'is missing; write mode = "shadow"'),
         ('[detectors.drift]\nmode = "on"', "detectors.drift.mode", 'write "shadow", "page" or "armed"'),
         ('[detectors.drift]\nmode = "armed"\nshare = 2', "detectors.drift", "share is above 1; write a share"),
         ('[detectors.drift]\nmode = "armed"\ngap_ms_max = 0', "detectors.drift.gap_ms_max", "above 0"),
@@ -241,13 +247,13 @@ def test_every_problem_is_named_at_once_in_the_order_of_the_file():
         ('[detectors.drift]\nmode = "armed"\ngap_ms_max = 99999999999', "detectors.drift.gap_ms_max", "at most 604_800_000"),
         ('[detectors.drift]\nmode = "armed"\nfloor = -1', "detectors.drift.floor", "at least 0"),
         ('[detectors.drift]\nmode = "armed"\nlimit = []', "detectors.drift.limit", "no such setting"),
-        ('detectors = 3', "detectors", "3 is not a table"),
+        ("detectors = 3", "detectors", "3 is not a table"),
         ('[ladder.levels]\ndrift = "disconnect"', "ladder.levels.drift", 'write "reduce_only", "halt_new" or "halt_cancel"'),
         ('[ladder.levels]\ndrif = "halt_new"', "ladder.levels.drif", "no such detector; known: caps, drift; nearest: drift"),
         ('issuer = "a b"', "issuer", '"a b" is not a plain name'),
-        ('issuer = 7', "issuer", '7 is not a text; write "7"'),
+        ("issuer = 7", "issuer", '7 is not a text; write "7"'),
         ('[kafka]\nbootstrap_servers = "localhost"', "kafka.bootstrap_servers", "write host:port"),
-        ('[kafka]\ninputs = []', "kafka.inputs", "is empty; write inputs = ["),
+        ("[kafka]\ninputs = []", "kafka.inputs", "is empty; write inputs = ["),
         ('[kafka]\ninputs = "a"', "kafka.inputs", 'is not an array; write ["a"]'),
         ('[kafka]\ninputs = [{ topic = "t", kinds = ["fil"] }]', "kafka.inputs[0].kinds[0]", "nearest: fill"),
         ('[kafka]\ninputs = [{ topic = "t", sources = ["router", "omz"] }]', "kafka.inputs[0].sources[1]", "nearest: oms"),
@@ -257,7 +263,7 @@ def test_every_problem_is_named_at_once_in_the_order_of_the_file():
         ('[telemetry]\nsession_zone = "New York"', "telemetry.session_zone", "not a time zone known here"),
         ('[telemetry]\nsession_zone = "../../etc/passwd"', "telemetry.session_zone", "not a time zone known here"),
         ('[mqtt]\ntls = "yes"', "mqtt.tls", "write true or false"),
-        ('[mqtt]\nport = 70000', "mqtt.port", "at most 65_535"),
+        ("[mqtt]\nport = 70000", "mqtt.port", "at most 65_535"),
         ('[audit]\nfolder = ""', "audit.folder", "is not a path"),
         ('[pages]\nwebhook_url = "example.com"', "pages.webhook_url", "is not a web address"),
     ],
@@ -378,6 +384,58 @@ def test_the_digest_covers_what_judges_and_not_addresses():
     assert load_text('site = "ldn"\nenv = "prod"\n[detectors.drift]\nmode = "armed"').policy_digest != digest
 
 
+def test_the_engine_is_told_what_the_digest_covers():
+    text = '[telemetry]\nwitnesses = ["drop_copy"]\nclock_bound_ms = 50\nparented = [{ hosts = ["a*"] }]\n'
+    config = load_text(
+        HEAD + text + '[ladder.levels]\ndrift = "halt_new"\n[detectors.drift]\nmode = "page"\n'
+    )
+    policy = policy_of(config)
+    assert (policy.site, policy.env, policy.digest) == ("nyc", "prod", config.policy_digest)
+    assert policy.detectors["drift"] == DetectorPolicy(Mode.PAGE, DriftSettings(), Level.HALT_NEW)
+    assert (policy.witnesses, policy.clock_bound_ns) == (frozenset({"drop_copy"}), 50_000_000)
+    assert policy.parented == ({"hosts": ("a*",), "strategies": ("*",)},)
+
+
+# -- what is read
+
+
+@pytest.mark.parametrize(
+    ("now", "start"),
+    [
+        ("2012-08-01T14:00:00+00:00", "2012-08-01T08:00:00+00:00"),  # 10:00 in New York, since 04:00
+        ("2012-08-01T08:00:00+00:00", "2012-08-01T08:00:00+00:00"),
+        ("2012-08-01T07:59:59+00:00", "2012-07-31T08:00:00+00:00"),
+        ("2012-12-01T14:00:00+00:00", "2012-12-01T09:00:00+00:00"),
+        ("2012-11-04T12:00:00+00:00", "2012-11-04T09:00:00+00:00"),  # the day on which winter time began
+    ],
+)
+def test_a_cold_start_begins_with_the_session(now, start):
+    telemetry = load_text(
+        HEAD + '[telemetry]\nsession_start = "04:00"\nsession_zone = "America/New_York"'
+    ).telemetry
+    begun_ns = session_start_ns(telemetry, int(datetime.fromisoformat(now).timestamp()) * 10**9)
+    assert begun_ns == int(datetime.fromisoformat(start).timestamp()) * 10**9
+
+
+@given(
+    st.integers(0, 4 * 10**18),
+    st.times(),
+    st.sampled_from(["UTC", "America/New_York", "Australia/Lord_Howe"]),
+)
+def test_a_session_began_at_most_a_day_ago_and_never_in_the_future(now_ns, at, zone):
+    text = f'[telemetry]\nsession_start = "{at:%H:%M}"\nsession_zone = "{zone}"'
+    begun_ns = session_start_ns(load_text(HEAD + text).telemetry, now_ns)
+    assert 0 <= now_ns - begun_ns <= 25 * 3_600 * 10**9
+
+
+def test_partitions_are_read_as_ranges():
+    assert partitions_of("") is None
+    assert partitions_of("0-2,7") == {0, 1, 2, 7}
+    for wrong in ("a", "1-", "3-1", "1,,2", " 1"):
+        with pytest.raises(ValueError, match=r"partitions|runs backwards"):
+            partitions_of(wrong)
+
+
 # -- secrets
 
 
@@ -386,10 +444,15 @@ def test_secrets_come_from_files_and_the_environment(tmp_path, monkeypatch):
     file.write_text("s3cret\nsecond line\n")
     monkeypatch.setenv("KW_TEST", "from-env")
     config = load_text(
-        HEAD + f'[kafka]\nsecurity_protocol = "SASL_PLAINTEXT"\nsasl_username = "u"\nsasl_password_file = "{file}"\n'
+        HEAD
+        + f'[kafka]\nsecurity_protocol = "SASL_PLAINTEXT"\nsasl_username = "u"\nsasl_password_file = "{file}"\n'
         '[mqtt]\nusername = "u"\npassword_env = "KW_TEST"\n[pages]\nwebhook_url = "http://a/"'
     )
-    assert (kafka_password(config), mqtt_password(config), webhook_url(config)) == ("s3cret", "from-env", "http://a")
+    assert (kafka_password(config), mqtt_password(config), webhook_url(config)) == (
+        "s3cret",
+        "from-env",
+        "http://a",
+    )
     assert list(unreadable(config)) == []
     assert "s3cret" not in repr(config) + text_of(config) + json.dumps(config.document)
 
@@ -398,7 +461,8 @@ def test_what_the_machine_does_not_have_is_said_by_key(tmp_path, monkeypatch):
     monkeypatch.delenv("KW_TEST", raising=False)
     (tmp_path / "empty").write_text("\n")
     config = load_text(
-        HEAD + '[kafka]\nsecurity_protocol = "SASL_SSL"\nsasl_username = "u"\nsasl_password_file = "/none"\nca_file = "/none.pem"\n'
+        HEAD
+        + '[kafka]\nsecurity_protocol = "SASL_SSL"\nsasl_username = "u"\nsasl_password_file = "/none"\nca_file = "/none.pem"\n'
         f'[mqtt]\nusername = "u"\npassword_env = "KW_TEST"\n[pages]\nwebhook_url_file = "{tmp_path / "empty"}"'
     )
     assert [problem.key for problem in unreadable(config)] == [
@@ -413,7 +477,10 @@ def test_what_the_machine_does_not_have_is_said_by_key(tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_seen_is_said():
-    dark = {(each.key, each.what.split(";")[0]) for each in unseen(load_text(HEAD + '[detectors.caps]\nmode = "page"'))}
+    dark = {
+        (each.key, each.what.split(";")[0])
+        for each in unseen(load_text(HEAD + '[detectors.caps]\nmode = "page"'))
+    }
     assert dark >= {
         ("telemetry.witnesses", "parent_fill is not declared"),
         ("telemetry.witnesses", "order_ack is not declared"),
@@ -431,7 +498,8 @@ def test_what_cannot_be_seen_is_said():
 
 def test_a_configuration_written_out_is_the_same_configuration():
     text = (
-        HEAD + '[telemetry]\nparented = [{ hosts = ["a\\"b", "\\u0007"], strategies = ["*"] }]\n[detectors.drift]\nmode = "armed"\n'
+        HEAD
+        + '[telemetry]\nparented = [{ hosts = ["a\\"b", "\\u0007"], strategies = ["*"] }]\n[detectors.drift]\nmode = "armed"\n'
         'names = ["x", "é"]\n[detectors.caps]\nmode = "armed"\nlimit = [{ scope = "account=*", gross = 1.5 }]\n[ladder.levels]\ndrift = "halt_new"'
     )
     config = load_text(text)
@@ -469,12 +537,15 @@ VALUES = st.recursive(
 @given(st.dictionaries(KEYS, VALUES, max_size=5))
 @example({"site": "a", "env": "b", "detectors": {"caps": {"mode": "armed", "limit": [{"scope": "a=%ff"}]}}})
 def test_a_fuzzed_document_is_a_config_or_a_named_problem(document):
-    try:
-        LOAD.validated(document, "fuzz")
-    except ConfigError as wrong:
-        assert wrong.problems
-        assert all(problem.key and problem.what for problem in wrong.problems)
-        assert "\n" not in "".join(problem.key for problem in wrong.problems)
+    with contextlib.suppress(ConfigError):
+        try:
+            LOAD.validated(document, "fuzz")
+        finally:
+            wrong = sys.exc_info()[1]
+            problems = getattr(wrong, "problems", ())
+            assert wrong is None or problems
+            assert all(problem.key and problem.what for problem in problems)
+            assert "\n" not in "".join(problem.key for problem in problems)
 
 
 @given(st.text(max_size=60))
@@ -513,7 +584,13 @@ def test_the_shipped_default_is_what_the_contract_shows():
         "fill_gap": "armed",
     }
     limits = [dict(row) for row in config.detectors["exposure"].settings.limit]
-    assert limits[1] == {"scope": "account=33", "gross": 2_000_000, "net": 25_000_000, "currency": "USD", "basis": "intraday"}
+    assert limits[1] == {
+        "scope": "account=33",
+        "gross": 2_000_000,
+        "net": 25_000_000,
+        "currency": "USD",
+        "basis": "intraday",
+    }
     assert set(config.telemetry.witnesses) == {"parent_fill", "order_ack", "drop_copy"}
 
 

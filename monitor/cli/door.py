@@ -8,7 +8,6 @@ A user's mistake is a sentence on standard error and never a traceback.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
@@ -31,8 +30,7 @@ def main() -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _silence_stdout()
-        status = output.PIPE_CLOSED
+        status = output.pipe_closed()
     sys.exit(status)
 
 
@@ -63,8 +61,7 @@ def _ended(args: Sequence[str]) -> tuple[int, str, dict[str, Any]]:
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else output.FAILED, "", {}
     except BrokenPipeError:
-        _silence_stdout()
-        return output.PIPE_CLOSED, "", {}
+        return output.pipe_closed(), "", {}
     except (ConnectionError, TimeoutError) as gone:
         return output.UNREACHABLE, f"knightwatch: {gone or 'no answer in time'}", {}
     except OSError as refused:
@@ -93,8 +90,3 @@ def _usage(wrong: TyperException) -> tuple[int, str, dict[str, Any]]:
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:
     raise SystemExit(output.TERMINATED)
-
-
-def _silence_stdout() -> None:
-    """Nobody reads any more: the interpreter's last flush must not complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from monitor.cli.clients import roads_of
 from monitor.cli.picture import Picture
 from monitor.core import roads
 from monitor.core.inputs import LinkChanged
-from monitor.core.keyring import BadKeyring, Keyring
 from monitor.edge.kafka_in import Chunk, KafkaIn, Source
-from monitor.edge.mqtt_out import Broker, MqttOut
+from monitor.edge.keys import KeyProblem, load_keyring
+from monitor.edge.mqtt_out import MqttOut
 from monitor.settings import ConfigError, Problem
-from monitor.settings.clients import kafka_client, mqtt_broker
 
 if TYPE_CHECKING:
+    from monitor.core.keyring import Keyring
     from monitor.settings import Config
 
 WAIT_S_MAX: Final = 7.0  # a state comes each 5 s, a lease each second
@@ -35,9 +35,9 @@ async def look(config: Config, wait_s: float = WAIT_S_MAX) -> Picture:
     """Listen on both roads at once until the picture is whole, at most `wait_s`."""
     picture = Picture(config.site, config.env, keyring_of(config), now_ns=time.time_ns())
     now_ns = picture.now_ns
-    name = f"knightwatch-status-{uuid.uuid4().hex[:8]}"
+    to_kafka, to_mqtt = roads_of(config, "status")
     kafka = KafkaIn(
-        kafka_client(config) | {"client_id": name},
+        to_kafka,
         [
             Source(roads.STATES, now_ns - STATE_BACK_NS, whole=True),
             Source(roads.LEASES, now_ns - LEASE_BACK_NS, whole=True),
@@ -52,7 +52,7 @@ async def look(config: Config, wait_s: float = WAIT_S_MAX) -> Picture:
         picture.link("mqtt", up=changed.up, detail=changed.detail)
 
     mqtt = MqttOut(
-        Broker(**mqtt_broker(config) | {"client_id": name}),
+        to_mqtt,
         topics,
         now_ns=time.time_ns,
         on_link=link,
@@ -83,13 +83,12 @@ async def look(config: Config, wait_s: float = WAIT_S_MAX) -> Picture:
 def keyring_of(config: Config) -> Keyring | None:
     """Whose word counts; None if nobody is pinned here: then nothing can be verified."""
     path = config.keys.pinned_keys_file
-    try:
-        return Keyring.parse(path.read_text())
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except BadKeyring as wrong:
-        problems = [Problem("keys.pinned_keys_file", problem) for problem in wrong.problems]
-        raise ConfigError(str(path), problems) from wrong
+    try:
+        return load_keyring(path)
+    except KeyProblem as wrong:
+        raise ConfigError(config.source, [Problem("keys.pinned_keys_file", str(wrong))]) from wrong
 
 
 async def _hear_kafka(kafka: KafkaIn, picture: Picture) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -86,12 +87,21 @@ def wants_json(args: Sequence[str]) -> bool:
 
 def answer(form: Form, document: Mapping[str, Any], text: str) -> None:
     """Print the answer in the form that was asked for."""
+    assert not _answer.said, "one answer, not two"
+    _answer.said = True
     if form is Form.JSON:
-        assert not _answer.said, "one JSON document, not two"
-        _answer.said = True
-        print(json.dumps(document, ensure_ascii=False, allow_nan=False), file=_answer.stream, flush=True)
-    else:
-        print(text, flush=True)
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    try:
+        print(text, file=_answer.stream, flush=True)
+    except BrokenPipeError:  # here, because Typer would make a failed check of it
+        raise SystemExit(pipe_closed()) from None
+
+
+def pipe_closed() -> int:
+    """Nobody reads any more: the interpreter's last flush must not complain."""
+    if sys.__stdout__ is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+    return PIPE_CLOSED
 
 
 def answered() -> bool:

@@ -10,6 +10,7 @@ import typer
 
 from monitor.cli.output import (
     DONE,
+    NOT_ALLOWED,
     UNREACHABLE,
     USAGE,
     CannotError,
@@ -28,6 +29,9 @@ def halt(
     reason: Annotated[str, typer.Option(help="Why, in words; 1 to 512 bytes.")],
     key: Annotated[Path, typer.Option(help="Your own private key.")],
     level: Annotated[str, typer.Option(help=f"One of {', '.join(LEVELS)}.")] = "halt_cancel",
+    who: Annotated[
+        str | None, typer.Option(help="Your name as receivers pinned it; default: what the pinned keys say.")
+    ] = None,
     config: ConfigFile = None,
     *,
     drill: Annotated[bool, typer.Option("--drill", help="Marked as a drill.")] = False,
@@ -38,7 +42,7 @@ def halt(
 
     from detectors.scope import Scope
     from monitor.cli import tightening
-    from monitor.edge.keys import read_signer
+    from monitor.edge.keys import KeyProblem, load_signer
     from monitor.settings import load
 
     try:
@@ -51,8 +55,14 @@ def halt(
         raise CannotError(USAGE, "--reason: write 1 to 512 bytes")
     quiet_clients()
     loaded = load(config)
-    signer = read_signer(key)
-    payload = tightening.person_halt(loaded, where, level, reason, signer.keyid, drill=drill)
+    try:
+        signer = load_signer(key)
+    except KeyProblem as wrong:
+        raise CannotError(NOT_ALLOWED, f"--key: {wrong}") from wrong
+    name = who or tightening.name_of(loaded, signer, key)
+    if name is None:
+        raise CannotError(USAGE, f"--who: nobody is pinned under the key {key}; say who you are pinned as")
+    payload = tightening.person_halt(loaded, where, level, reason, name, drill=drill)
     roads = asyncio.run(tightening.publish(loaded, payload, signer))
     document = {"halt": payload, "roads": [road.document for road in roads]}
     taken = any(road.ok for road in roads)

@@ -8,18 +8,22 @@ The same scope, level and day give the same `halt_id`: to send it twice does no 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from monitor.cli.clients import roads_of
 from monitor.core import envelope, identity, messages, roads
 from monitor.edge.kafka_out import KafkaOut
-from monitor.edge.mqtt_out import Broker, MqttOut
-from monitor.settings.clients import kafka_client, mqtt_broker
+from monitor.edge.keys import KeyProblem, load_keyring, public_of
+from monitor.edge.mqtt_out import MqttOut
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from detectors.scope import Scope
     from monitor.core.keyring import Signer
     from monitor.settings import Config
@@ -51,9 +55,9 @@ class RoadOutcome:
 
 
 def person_halt(
-    config: Config, scope: Scope, level: str, reason: str, keyid: str, *, drill: bool = False
+    config: Config, scope: Scope, level: str, reason: str, who: str, *, drill: bool = False
 ) -> dict[str, Any]:
-    """Build the payload of a person's halt.  It latches like any other."""
+    """Build the payload of a person's halt; `who` is the name that receivers pinned the key under."""
     now_ns = time.time_ns()
     trade_date = datetime.fromtimestamp(now_ns / 1e9, UTC).date().isoformat()
     halt_id = identity.halt_id(config.site, config.env, DETECTOR, REASON_CODE, scope.text, trade_date, 0)
@@ -62,7 +66,7 @@ def person_halt(
         "type": "halt",
         "site": config.site,
         "env": config.env,
-        "issuer": f"person-{keyid[:12]}",
+        "issuer": who,
         "boot": uuid.uuid4().hex,
         "seq": 1,
         "issued_at": now_ns,
@@ -86,19 +90,23 @@ def person_halt(
     return payload
 
 
+def name_of(config: Config, signer: Signer, key: Path) -> str | None:
+    """Under which name this key is pinned: here, or in the .pub file beside it.  None if neither says."""
+    for path in (config.keys.pinned_keys_file, public_of(key)):
+        with contextlib.suppress(KeyProblem):
+            keyring = load_keyring(path)
+            if signer.keyid in keyring:
+                return keyring[signer.keyid].who
+    return None
+
+
 async def publish(config: Config, payload: dict[str, Any], signer: Signer) -> list[RoadOutcome]:
     """Send on both roads, neither waiting for the other, until both have answered or run out of time."""
     sealed = envelope.seal(payload, [signer])
     road = roads.road_of(payload)
-    kafka = KafkaOut(
-        kafka_client(config) | {"client_id": f"knightwatch-halt-{payload['boot'][:8]}"},
-        now_ns=time.time_ns,
-        on_link=_unheard,
-        on_delivered=_unheard,
-    )
-    # A session of our own: the monitor's name would throw the monitor out.
-    broker = Broker(**mqtt_broker(config) | {"client_id": f"knightwatch-halt-{payload['boot'][:8]}"})
-    mqtt = MqttOut(broker, (), now_ns=time.time_ns, on_link=_unheard, on_delivered=_unheard)
+    to_kafka, to_mqtt = roads_of(config, "halt")
+    kafka = KafkaOut(to_kafka, now_ns=time.time_ns, on_link=_unheard, on_delivered=_unheard)
+    mqtt = MqttOut(to_mqtt, (), now_ns=time.time_ns, on_link=_unheard, on_delivered=_unheard)
     clients = [asyncio.ensure_future(kafka.run()), asyncio.ensure_future(mqtt.run())]
     try:
         by_kafka, by_mqtt = await asyncio.gather(

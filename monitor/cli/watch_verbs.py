@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from monitor.cli.output import DONE, FAILED, USAGE, CannotError, ConfigFile, Form, Output, answer
 from monitor.cli.progress import progress
+
+if TYPE_CHECKING:
+    from monitor.edge.audit import Report
 
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Equal seeds make equal events.")]
 Scale = Annotated[float, typer.Option(min=0.0001, max=10.0, help="Share of the events; never of the time.")]
@@ -25,11 +28,13 @@ def demo(
     output: Output = Form.TEXT,
 ) -> int:
     """Watch Knight's morning run through embedded Kafka and MQTT, and be stopped."""
-    from monitor.demo import demo as run_demo
-    from monitor.demo import summary
     from monitor.settings import load
 
-    document = run_demo(load(config), folder=folder, seed=seed, scale=scale, view=output is Form.TEXT)
+    loaded = load(config)
+    from monitor.demo import demo as run_demo
+    from monitor.demo import summary
+
+    document = run_demo(loaded, folder=folder, seed=seed, scale=scale, view=output is Form.TEXT)
     answer(output, document, summary(document))
     return DONE
 
@@ -41,10 +46,18 @@ def run(
     ] = None,
 ) -> int:
     """Watch a live feed and halt what goes wild, until SIGTERM or SIGINT."""
-    from monitor.serve import run as serve
     from monitor.settings import load
+    from monitor.settings.reading import partitions_of
 
-    return serve(load(config), partitions=partitions)
+    loaded = load(config)  # a wrong configuration is said before anything heavy is imported
+    try:
+        mine = partitions_of(loaded.kafka.partitions if partitions is None else partitions)
+    except ValueError as wrong:
+        raise CannotError(USAGE, f"--partitions: {wrong}") from wrong
+    from monitor.serve import run as serve
+
+    status: int = serve(loaded, partitions=mine)
+    return status
 
 
 def replay(
@@ -57,10 +70,11 @@ def replay(
     fail_on_halt: Annotated[bool, typer.Option("--fail-on-halt", help="Exit 1 if a halt is found.")] = False,
 ) -> int:
     """Judge recordings as if they were live: the same breaches, the same halts."""
-    from monitor.replay import replay as replay_files
     from monitor.settings import load
 
     loaded = load(config)
+    from monitor.replay import replay as replay_files
+
     with progress("replaying") as step:
         document = replay_files(files, loaded, progress=step)
     answer(output, document, _replayed(document))
@@ -135,14 +149,58 @@ def simulate(
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="A file of the trail, or its folder.")],
+    files: Annotated[list[Path], typer.Argument(help="The trail's folder, or files of it in order.")],
     against: Annotated[
-        Path | None, typer.Option(exists=True, help="A state, lease or halt: its audit head must be reached.")
+        Path | None,
+        typer.Option(dir_okay=False, help="A lease, state or halt of its monitor: the trail must reach it."),
+    ] = None,
+    pinned: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Pinned keys, to check the signed checkpoints with.")
     ] = None,
     output: Output = Form.TEXT,
 ) -> int:
     """Prove that nothing in an audit trail was changed, removed, re-ordered or cut off."""
-    from monitor.edge.audit import verify as verify_trail
+    import dataclasses
 
-    verify_trail(file, against)
-    return DONE
+    from monitor.edge.audit import verify as verify_trail
+    from monitor.edge.keys import KeyProblem, load_keyring
+
+    try:
+        keyring = load_keyring(pinned) if pinned else None
+    except KeyProblem as wrong:
+        raise CannotError(USAGE, f"--pinned: {wrong}") from wrong
+    report = verify_trail(files, _published(against) if against else None, keyring)
+    answer(output, dataclasses.asdict(report), _verified(report))
+    return DONE if report.ok else FAILED
+
+
+def _published(file: Path) -> dict[str, Any]:
+    """The payload in a file, whether it is still in its envelope or not."""
+    import base64
+    import json
+
+    try:
+        document = json.loads(file.read_bytes())
+        if "payloadType" in document:
+            document = json.loads(base64.b64decode(document["payload"], validate=True))
+    except (ValueError, KeyError, TypeError, RecursionError) as wrong:
+        raise CannotError(USAGE, f"--against: {file}: is no lease, state or halt") from wrong
+    if not isinstance(document, dict):
+        raise CannotError(USAGE, f"--against: {file}: is no lease, state or halt")
+    return document
+
+
+def _verified(report: Report) -> str:
+    if report.first_bad is not None:
+        file, line, why = report.first_bad
+        return f"NOT OK {file}:{line}: {why}"
+    halts = f"{report.halts:,} halts, {report.evidence_files:,} evidence files"
+    lines = [
+        f"OK {report.lines:,} lines in {report.files:,} files, {halts}",
+        f"head {report.head.count} {report.head.hash}",
+        f"signed through line {report.signed_through}"
+        if report.signed_through
+        else "no signature was checked",
+    ]
+    lines += [f"gap marked between lines {first} and {last}: {why}" for first, last, why in report.gaps]
+    return "\n".join(lines)

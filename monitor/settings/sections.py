@@ -88,7 +88,7 @@ def _zone(value: str) -> str:
     return value
 
 
-def _partitions(value: str) -> str:
+def checked_partitions(value: str) -> str:
     if value and not re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*", value):
         raise ValueError(f'{shown(value)} is no list of partitions; write for instance "0-7" or "0,3,8-11"')
     for part in value.split(",") if value else ():
@@ -144,7 +144,7 @@ class Kafka(Section):
         description="topics to read; what is not allowed on a topic is quarantined and pages",
         examples=['[{ topic = "trading.telemetry.v1" }]'],
     )
-    partitions: Annotated[str, AfterValidator(_partitions)] = Field(
+    partitions: Annotated[str, AfterValidator(checked_partitions)] = Field(
         "", description='partitions of the first topic that this instance judges, "0-7"; empty: all of them'
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -228,6 +228,9 @@ class Keys(Section):
         Path("knightwatch-data/keys/monitor.key"),
         description="this monitor's private key, its owner's alone; `knightwatch config keygen` makes one",
     )
+    signing_key_env: Variable | None = Field(
+        None, description="or the environment variable that holds it as PEM text, in the place of the file"
+    )
     pinned_keys_file: AnyPath = Field(
         Path("knightwatch-data/keys/pinned.toml"),
         description="public keys of gateways, people and other monitors; who is not in it is not heard",
@@ -235,14 +238,22 @@ class Keys(Section):
 
 
 class Audit(Section):
-    """The trail: append-only, hash-chained, never deleted unless keep_days says so."""
+    """The trail: append-only, hash-chained, kept for seven years."""
 
     folder: AnyPath = Field(
         Path("knightwatch-data/audit"), description="where the trail and copied evidence lie"
     )
-    rotate_mib: int = Field(256, ge=1, le=65_536, description="a file of the trail is closed at this size")
+    rotate_mib: int = Field(
+        64,
+        ge=1,
+        le=4_096,
+        description="a file of the trail is closed at this size, or when the UTC day changes",
+    )
     keep_days: int = Field(
-        2_557, ge=0, le=36_525, description="closed files are deleted after so many days (7 years); 0: never"
+        2_557,
+        ge=1,
+        le=36_525,
+        description="closed files are removed after so many days, with a line that says so",
     )
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 LOST: Final = {
     "parent_fill": (
-        "nobody says what is booked on a parent: executions that are never booked (what Knight's router never "
-        "looked at) cannot be told from ones whose booking is not sent"
+        "nobody says what is booked on a parent: executions that are never booked (what Knight's router "
+        "never looked at) cannot be told from ones whose booking is not sent"
     ),
     "order_ack": (
         "nobody answers for an order: one that a venue lost cannot be told from one whose answer is not sent"

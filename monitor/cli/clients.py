@@ -1,0 +1,32 @@
+"""The configuration as the clients of both roads want to hear it, for verbs that live for seconds.
+
+Each gets a name of its own: under the monitor's, an MQTT broker would throw the monitor out.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from monitor.edge import login
+from monitor.edge.mqtt_out import Broker
+from monitor.settings import ConfigError, Problem
+from monitor.settings.secrets import kafka_password, mqtt_password
+
+if TYPE_CHECKING:
+    from monitor.settings import Config
+
+
+def roads_of(config: Config, verb: str) -> tuple[dict[str, Any], Broker]:
+    """How to reach Kafka and MQTT.  Raises `ConfigError` for a secret or certificate that is not there."""
+    name = f"knightwatch-{verb}-{uuid.uuid4().hex[:8]}"
+    mqtt = config.mqtt
+    section = "kafka"
+    try:
+        kafka = login.kafka_client(config.kafka, kafka_password(config), client_id=name)
+        section = "mqtt"
+        tls = login.mqtt_tls(mqtt)
+    except OSError as wrong:
+        problem = Problem(f"{section}.ca_file", str(wrong), "name PEM files that belong together")
+        raise ConfigError(config.source, [problem]) from wrong
+    return kafka, Broker(mqtt.host, mqtt.port, name, mqtt.username, mqtt_password(config), tls)
