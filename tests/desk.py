@@ -46,6 +46,7 @@ class Desk:
     name: str = "a"
     with_seq: bool = True
     with_arrival: bool = True
+    with_delays: bool = True  # else everything arrives when it happens
     now: int = START
     heard: list[tuple[int, Told]] = field(default_factory=list)  # (when it arrives, event)
     parents: list[Told] = field(default_factory=list)
@@ -68,7 +69,7 @@ class Desk:
         return told
 
     def arrive(self, told: Told, delay: int = 0) -> None:
-        at = self.now + delay
+        at = self.now + (delay if self.with_delays else 0)
         self.heard.append((at, {**told, "arrival_ts": at} if self.with_arrival else dict(told)))
 
     def events(self) -> list[Told]:
@@ -320,6 +321,39 @@ class Desk:
         self._fill(child, 1 + 4 * (m % 2))
         self.now += 11 * MS
 
+    def filled_first_elsewhere(self, n: int, m: int) -> None:
+        """The same, and the fill says another account, side or venue than its order, or a parent of its own."""
+        child = self._send(m, n, self.parents[-1] if self.parents and m % 2 else None, delay=10 * MS)
+        self._fill_elsewhere(child, n)
+        self.now += 11 * MS
+
+    def filled_elsewhere(self, n: int, m: int) -> None:
+        """A give-up: the fill names another account, side or venue than its order, or is of a leg."""
+        if child := self._pick(m):
+            self._fill_elsewhere(child, n)
+
+    def _fill_elsewhere(self, child: Child, n: int) -> None:
+        own: Told = (
+            {"account": self.account(child.account == self.account(0))},
+            {"side": "buy"},
+            {"venue": VENUES[1]},
+            {"venue": None, "session": child.session},
+            {"parent_id": f"{self.name}P1"},
+            {"multileg": "package"},
+            {"multileg": "leg"},
+            {"symbol": "ES", "account": self.account(0)},
+        )[n]
+        fill: Told = {
+            "exec_id": self.new_id("E", child.venue),
+            "order_id": child.order_id,
+            "venue": child.venue,
+        }
+        fill |= {"last_qty": 25, "last_px": child.price}
+        self.tell("fill", f"{self.name}-dc", source="drop_copy", **(fill | own))
+        self.fills.append(
+            {**fill, "parent_id": child.parent_id, "booked": False, "host": child.host, "corrections": []}
+        )
+
     def filled_for_nobody(self, n: int, m: int) -> None:
         exec_id = self.new_id("E", VENUES[0])
         self.tell(
@@ -374,6 +408,23 @@ class Desk:
                 "fill_bust", f"{self.name}-dc", source="drop_copy", exec_ref_id=ref, venue=fill["venue"],
                 exec_id=self.new_id("B") if m % 3 == 0 else None,
             )  # fmt: skip
+
+    def busted_vaguely(self, n: int, m: int) -> None:
+        """A bust or correction that says little: no venue, or the session only; or a stranger's word."""
+        if not self.fills:
+            return
+        fill = self.fills[-1 - n % len(self.fills)]
+        said: Told = (
+            {},
+            {"order_id": fill["order_id"]},
+            {"session": f"{self.name}-s1"},
+            {"venue": VENUES[1]},
+        )[m % 4]
+        router, numbers = ("", {"last_qty": QUANTITIES[n % 5], "last_px": 7}) if m < 4 else (self.host(n), {})
+        self.tell(
+            "fill_correct" if numbers else "fill_bust", router or f"{self.name}-dc",
+            source=None if router else "drop_copy", exec_ref_id=fill["exec_id"], **said, **numbers,
+        )  # fmt: skip
 
     def corrected(self, n: int, m: int) -> None:
         if self.fills:

@@ -8,12 +8,14 @@ A stream is a list of moves of a `Desk`, so that a failure shrinks to the few mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hypothesis import strategies as st
 
 from tests.desk import DAY, GAPS, MS, SECOND, START, Desk, Told, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
 
 ORDERLY: Final = (
     "parent", "parent", "parent_amended", "booked", "booked", "done", "child", "child", "child_of_the_latest", "child_of_nobody",
@@ -22,7 +24,7 @@ ORDERLY: Final = (
 )  # fmt: skip
 MESSY: Final = (
     *ORDERLY, "parent_suspended", "booked_unasked", "unheard_of", "filled_for_nobody", "fill_told_otherwise", "busted_first",
-    "complained", "told_again", "told_again", "next_day", "replaced", "filled_first", "busted", "corrected",
+    "complained", "told_again", "told_again", "next_day", "filled_first_elsewhere", "filled_elsewhere", "busted_vaguely", "replaced", "filled_first", "busted", "corrected",
 )  # fmt: skip
 WILD: Final = (
     *ORDERLY,

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from detectors.posting import PostingKind
+if TYPE_CHECKING:
+    from detectors.posting import PostingKind
 
 UNKNOWN_ACCOUNT: Final = "?"
 
@@ -112,6 +113,7 @@ class Execution:
     venue: str = ""
     sign: int = 1  # +1 also where nobody says a side
     is_sideless: bool = False
+    is_leg: bool = False
     is_corrected: bool = False
     parent: Parent | None = None
 

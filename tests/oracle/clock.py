@@ -16,9 +16,10 @@ Times(at=101000000000, clock=101000000000, low=101000000000)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tests.oracle.event import Event
+if TYPE_CHECKING:
+    from tests.oracle.event import Event
 
 SECOND_NS: Final = 10**9
 FUTURE_NS: Final = 5 * SECOND_NS
@@ -66,7 +67,9 @@ class Clocks:
         at = self._at(told.ts, told.text("host"), own, arrival)
         own.heard = max(own.heard, arrival or at)
         newest = max(each.heard for each in self.parts.values())
-        present = [p.clock for p in self.parts.values() if p.is_trusted and newest - p.heard <= SECOND_NS]
+        present = [
+            p.clock for p in self.parts.values() if p.is_trusted and p.clock and newest - p.heard <= SECOND_NS
+        ]
         self.low = max([self.low, min(present)]) if present else self.low
         return Times(at, own.clock, self.low)
 

@@ -20,14 +20,16 @@ DUPLICATE A 0 0 0
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from detectors.posting import Note
 from detectors.posting import PostingKind as K
 from tests.oracle.books import UNKNOWN_ACCOUNT, Counter, Execution, Order, Pair, Parent, Posting
 from tests.oracle.clock import Clocks, Times
 from tests.oracle.event import WHO, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 SEQ_REMEMBERED: Final = 64
 BOOKINGS_REMEMBERED: Final = 8
@@ -103,7 +105,9 @@ class Entry:
 
     def of_event(self) -> Columns:
         told = self.told
-        texts = {field: told.text(field) for field in ("account", "strategy", "host", "session", "symbol", "venue")}
+        texts = {
+            field: told.text(field) for field in ("account", "strategy", "host", "session", "symbol", "venue")
+        }
         return {**texts, "sign": told.sign}
 
     @staticmethod
@@ -240,7 +244,9 @@ class Entry:
                 parent.bookings.append(booking)
             total = parent.booked + (last if is_new else 0)
         change, parent.booked = total - parent.booked, total
-        self.say_parent(K.PARENT_BOOKED if change else K.DUPLICATE, parent, qty=change, px=told.number("last_px"))
+        self.say_parent(
+            K.PARENT_BOOKED if change else K.DUPLICATE, parent, qty=change, px=told.number("last_px")
+        )
 
     def parent_done(self) -> None:
         parent = self.parent_meant()
@@ -351,7 +357,9 @@ class Entry:
         order.px = order.px if told["price"] is None else told.number("price")
         self.rework(order, order.qty - order.consumed)
         change = order.working - before
-        self.say(K.ORDER_CHANGED, self.of_order(order), qty=order.qty, px=order.px, work=change, bits=Note.REPLACED)
+        self.say(
+            K.ORDER_CHANGED, self.of_order(order), qty=order.qty, px=order.px, work=change, bits=Note.REPLACED
+        )
 
     def order_restate(self) -> None:
         order = self.order_meant()
@@ -379,7 +387,12 @@ class Entry:
         def is_here(x: Execution) -> bool:
             # Two venues that are named tell two executions apart; else the same order is proof enough.
             two_venues = x.space.startswith("venue") and space.startswith("venue") and x.space != space
-            return not x.space or not space or x.space == space or (x.order is order is not None and not two_venues)
+            return (
+                not x.space
+                or not space
+                or x.space == space
+                or (x.order is order is not None and not two_venues)
+            )
 
         same = [x for x in reversed(self.books.executions) if exec_id in x.names and is_here(x)]
         today = [x for x in same if x.trade_date == self.told.trade_date]
@@ -434,6 +447,7 @@ class Entry:
         x.symbol, x.venue = told.text("symbol") or order.symbol, told.text("venue") or order.venue
         x.sign = told.sign or order.sign or 1
         x.is_sideless = not told.sign and order.who is None
+        x.is_leg = told["multileg"] == "leg"
         x.parent = self.parent_meant() or order.parent
         order.executions.append(x)
         work = 0 if is_package and not order.is_package else self.consume(order, taken)
@@ -467,9 +481,7 @@ class Entry:
         self.say(K.CONFLICT, self.of_execution(x), booked)
 
     def execution_meant(self) -> Execution | None:
-        told = self.told
-        order = self.find_order(told["order_id"]) if told.text("order_id") else None
-        return self.find_execution(told["exec_ref_id"], order, any_date=True)
+        return self.find_execution(self.told["exec_ref_id"], None, any_date=True)
 
     def fill_bust(self) -> None:
         self.undo(K.BUSTED, self.execution_meant())
@@ -481,9 +493,8 @@ class Entry:
         told, is_bust = self.told, kind is K.BUSTED
         qty, px = told.number("last_qty") or 0, told.number("last_px") or 0
         if x is None:
-            order = self.find_order(told["order_id"]) if told.text("order_id") else None
             x = self.new_execution(told["exec_ref_id"])
-            x.space, x.at, x.order = self.space(order), self.times.at, order
+            x.space, x.at = self.space(None), self.times.at
             x.state = "early bust" if is_bust else "early correction"
             if not is_bust:
                 self.take_over(x, qty, px)
@@ -522,20 +533,33 @@ class Entry:
         was_live = x.state == "live"
         if was_live:
             left = {"fill": -x.qty, "at": x.at, **self.book(x, x.at, -x.qty)}
-            own = {"symbol": x.symbol, "venue": x.venue, "sign": x.sign, "pair": x.pair, "qty": x.qty, "px": x.px}
+            own = {
+                "symbol": x.symbol,
+                "venue": x.venue,
+                "sign": x.sign,
+                "pair": x.pair,
+                "qty": x.qty,
+                "px": x.px,
+            }
             self.say(
                 K.MOVED_OUT, self.of_who(x.who), self.of_parent(x.parent, x.symbol, x.sign), own, left,
                 order=order.code, exec=x.code, bits=Note.ORDER_UNKNOWN,
             )  # fmt: skip
         account = x.who["account"]
-        x.who = order.who if account in (UNKNOWN_ACCOUNT, order.who["account"]) else {**order.who, "account": account}
+        x.who = (
+            order.who
+            if account in (UNKNOWN_ACCOUNT, order.who["account"])
+            else {**order.who, "account": account}
+        )
         x.symbol, x.venue = x.symbol or order.symbol, x.venue or order.venue
         x.sign = order.sign if x.is_sideless else x.sign
         x.is_sideless = False
         x.parent = x.parent or order.parent
+        if order.is_package and not x.is_leg and was_live:
+            x.state = "unbooked"
         if was_live:
-            arrived = {"fill": x.qty, "at": x.at, **self.book(x, x.at, x.qty)}
-            self.say(K.MOVED_IN, self.of_execution(x), arrived)
+            arrived = {"fill": x.qty, **self.book(x, x.at, x.qty)} if x.state == "live" else {}
+            self.say(K.MOVED_IN, self.of_execution(x), arrived, at=x.at)
 
     # -- the rest -----------------------------------------------------------------------------
 
