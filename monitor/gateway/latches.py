@@ -67,48 +67,64 @@ class _Opening:
 
     def stage(self, now_ns: int) -> tuple[Level | None, float] | None:
         """The cap in force: None before the first stage, level None when active."""
-        begun = [s for s in self.resume.stages if s.after_s * SECOND_NS <= now_ns - self.accepted_ns]
+        begun = [s for s, at in zip(self.resume.stages, self.changes_ns(), strict=True) if at <= now_ns]
         if not begun:
             return None
         last = begun[-1]
         return (None if last.level == "active" else Level[last.level.upper()]), rate_of(last.params)
+
+    def changes_ns(self) -> list[int]:
+        return [self.accepted_ns + int(stage.after_s * SECOND_NS) for stage in self.resume.stages]
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What holds from one time until another, found by the attributes of an order.
+
+    An order of a storm meets one halt among thousands: a dictionary finds it, not a loop.
+    """
+
+    everything: tuple[Held, ...]
+    index: Mapping[
+        tuple[str, ...], Mapping[tuple[str | None, ...], list[Held]]
+    ]  # kinds -> their values -> halts
+    from_ns: int
+    until_ns: int
+
+    @classmethod
+    def of(cls, everything: list[Held], from_ns: int, until_ns: int) -> _View:
+        index: dict[tuple[str, ...], dict[tuple[str | None, ...], list[Held]]] = {}
+        for held in everything:
+            if held.live:
+                kinds = tuple(kind for kind, _ in held.scope.conditions)
+                values = tuple(value for _, value in held.scope.conditions)
+                index.setdefault(kinds, {}).setdefault(values, []).append(held)
+        return cls(tuple(everything), index, from_ns, until_ns)
 
 
 class Latches:
     """The set of open halts of one gateway.  Messages given to it were verified before."""
 
     def __init__(self) -> None:
-        self._held: dict[
-            tuple[str, str], Held
-        ] = {}  # by id and scope text, so that no second one narrows a first
+        # By id and scope text, so that no second one narrows a first.
+        self._held: dict[tuple[str, str], Held] = {}
         self._closed: dict[str, int] = {}  # halt id -> when the last resume that closed it was issued
         self._openings: list[_Opening] = []
         self._resumes_seen: dict[str, int] = {}  # resume id -> until when it could be said again
         self._parts: dict[str, tuple[int, set[int]]] = {}  # issuer -> parts heard of its latest state
         self._overflow: Held | None = None  # lifted by a restart alone
+        self._view: _View | None = None  # what holds now, until a message or the time changes it
         self.started = False
 
     def hear_halt(self, halt: Halt, now_ns: int) -> bool:
         """Join one halt.  Returns whether it stops more than before."""
         self._settle(now_ns)
-        heard = _held(halt)
-        if heard.event_ts_ns <= self._closed.get(heard.halt_id, -1) or heard.not_after_ns <= now_ns:
-            return False
-        key = (heard.halt_id, heard.scope.text)
-        before = self._held.get(key)
-        if before is None and len(self._held) >= HELD_MAX:
-            firm = replace(heard, scope=FIRM, level=max(heard.level, Level.HALT_NEW), live=True)
-            self._overflow = firm.joined(self._overflow) if self._overflow else firm
-            return True
-        self._held[key] = heard if before is None else before.joined(heard)
-        more = before is None or (before.level, before.live) != (self._held[key].level, self._held[key].live)
-        if more and heard.live:  # a new halt ends every approval but the one that already names it
-            self._openings = [o for o in self._openings if before is None and o.closes(heard)]
-        return more
+        return self._join(_held(halt), now_ns)
 
     def hear_state(self, state: State, now_ns: int) -> tuple[str, ...]:
         """Join all that a monitor holds open; never closes.  Returns the ids that stop more than before."""
-        news = tuple(halt.halt_id for halt in state.open if self.hear_halt(halt, now_ns))
+        self._settle(now_ns)
+        news = tuple(halt.halt_id for halt in state.open if self._join(_held(halt), now_ns))
         if abs(now_ns - state.issued_at) <= FRESH_NS and not self.started:
             issued_at, parts = self._parts.get(state.issuer, (0, set()))
             if state.issued_at > issued_at:
@@ -135,21 +151,54 @@ class Latches:
             return f"{RESUMES_MAX} resumes within fifteen minutes; wait"
         self._resumes_seen[resume.resume_id] = resume.issued_at + RESUME_NS_MAX
         self._openings.append(_Opening(resume, now_ns))
+        self._view = None
         self._settle(now_ns)
         return ""
 
     def open(self, now_ns: int) -> tuple[Held, ...]:
         """All halts that hold, each with what it asks for now; drills too."""
-        self._settle(now_ns)
-        everything = [self._capped(held, now_ns) for held in self._held.values()]
-        if self._overflow:
-            everything.append(self._overflow)
-        return tuple(everything)
+        return self._now(now_ns).everything
 
     def matching(self, attributes: Mapping[str, str | None], now_ns: int) -> tuple[Held, ...]:
         """The halts that an order with these attributes must obey, highest level first."""
-        matching = [held for held in self.open(now_ns) if held.live and held.scope.holds_for(attributes)]
-        return tuple(sorted(matching, key=lambda held: (-held.level, held.halt_id)))
+        found: list[Held] = []
+        for kinds, by_values in self._now(now_ns).index.items():
+            values = tuple(attributes.get(kind) for kind in kinds)
+            if all(values):
+                found += by_values.get(values, ())
+            else:  # it does not say: each may be its own
+                found += [h for halts in by_values.values() for h in halts if h.scope.holds_for(attributes)]
+        return tuple(sorted(found, key=lambda held: (-held.level, held.halt_id))) if found else ()
+
+    def _join(self, heard: Held, now_ns: int) -> bool:
+        if heard.event_ts_ns <= self._closed.get(heard.halt_id, -1) or heard.not_after_ns <= now_ns:
+            return False
+        key = (heard.halt_id, heard.scope.text)
+        before = self._held.get(key)
+        if before is None and len(self._held) >= HELD_MAX:
+            firm = replace(heard, scope=FIRM, level=max(heard.level, Level.HALT_NEW), live=True)
+            self._overflow = firm.joined(self._overflow) if self._overflow else firm
+            self._view = None
+            return True
+        after = self._held[key] = heard if before is None else before.joined(heard)
+        more = before is None or (before.level, before.live) != (after.level, after.live)
+        more = more or any(o.closes(before) and not o.closes(after) for o in self._openings if before)
+        if after != before:
+            self._view = None
+        if more and heard.live:  # a new halt ends every approval but the one that already names it
+            self._openings = [o for o in self._openings if before is None and o.closes(heard)]
+        return more
+
+    def _now(self, now_ns: int) -> _View:
+        if self._view is None or not self._view.from_ns <= now_ns < self._view.until_ns:
+            self._settle(now_ns)
+            everything = [self._capped(held, now_ns) for held in self._held.values()]
+            if self._overflow:
+                everything.append(self._overflow)
+            changes = [held.not_after_ns for held in everything]
+            changes += [at for o in self._openings for at in o.changes_ns() if at > now_ns]
+            self._view = _View.of(everything, now_ns, min(changes, default=NEVER))
+        return self._view
 
     def _capped(self, held: Held, now_ns: int) -> Held:
         for opening in self._openings:
@@ -163,8 +212,10 @@ class Latches:
         """Let time do what it may: throttles end, resumes become active, old ids are forgotten."""
         for key in [k for k, held in self._held.items() if held.not_after_ns <= now_ns]:
             del self._held[key]
+            self._view = None
         for opening in [o for o in self._openings if (stage := o.stage(now_ns)) and stage[0] is None]:
             self._openings.remove(opening)
+            self._view = None
             for halt_id in opening.resume.closes:
                 self._closed[halt_id] = max(self._closed.pop(halt_id, 0), opening.resume.issued_at)
             for key in [k for k, held in self._held.items() if opening.closes(held)]:

@@ -10,6 +10,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from math import isfinite
 from typing import Final
 
 from detectors.contract import Level
@@ -57,10 +58,10 @@ class Order:
 
     @property
     def is_readable(self) -> bool:
-        amounts = (self.qty, *(a for a in (self.price, self.stop_price, self.leaves) if a is not None))
-        return (
-            all(_is_number(a) for a in amounts) and self.qty > 0 and (self.leaves is None or self.leaves >= 0)
-        )
+        others = (self.price, self.stop_price, self.leaves)
+        if not _is_number(self.qty) or not all(other is None or _is_number(other) for other in others):
+            return False
+        return self.qty > 0 and (self.leaves is None or self.leaves >= 0)
 
     def is_calmer_than(self, before: Order) -> bool:
         """Whether replacing `before` by this raises neither quantity nor price aggression."""
@@ -92,8 +93,8 @@ def exact(amount: Amount) -> Decimal:
 
 
 def _is_number(amount: object) -> bool:
-    return (
-        isinstance(amount, (int, float, Decimal))
-        and not isinstance(amount, bool)
-        and exact(amount).is_finite()
-    )
+    if isinstance(amount, float):
+        return isfinite(amount)
+    if isinstance(amount, Decimal):
+        return amount.is_finite()
+    return isinstance(amount, int) and not isinstance(amount, bool)

@@ -54,3 +54,7 @@ def test_what_happened_is(name):
 
 def test_two_times_that_one_double_would_hold_are_told_apart():
     assert trace_digest([breach(ts=NOW)], []) != trace_digest([breach(ts=NOW + 1)], [])
+
+
+def test_times_inside_of_lists_and_objects_are_strings_too():
+    assert trace_digest([], [{"stages": [{"ts": NOW}]}]) != trace_digest([], [{"stages": [{"ts": NOW + 1}]}])

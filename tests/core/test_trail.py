@@ -148,3 +148,13 @@ def test_trail_lines_are_one_json_object_a_line():
     raw, _ = write_line(Head(), 1, "x", {"a": "\n\u2028"})
     assert json.loads(raw)["fields"] == {"a": "\n\u2028"}
     assert raw.count(b"\n") == 1
+
+
+def test_a_line_follows_the_one_before_it():
+    first, _ = lines(opened(), ("x", {}))
+    follower = Follower()
+    follower.follow(first, opens_file=True)
+    with pytest.raises(BadLine, match="does not name the line before it"):
+        follower.follow(lines(("x", {}), after=Head(1, "e" * 64))[0], opens_file=False)
+    with pytest.raises(BadLine, match="is number 3 where 2 belongs"):
+        follower.follow(lines(("x", {}), after=Head(2, first.hash))[0], opens_file=False)

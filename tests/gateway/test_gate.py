@@ -315,6 +315,13 @@ def test_a_throttle_lets_no_more_through_in_any_second(gaps, rate):
     assert bool(sent) is (rate > 0)
 
 
+def test_a_throttle_counts_one_second_and_no_more():
+    gate = a_gate()
+    gate.hear(sealed(a_halt(level="throttle", params={"messages_per_s": 2})), NOW)
+    times = [0, 1, S - 1, S, S + 1, S + 2]
+    assert [new(gate, NOW + at).allowed for at in times] == [True, True, False, True, True, False]
+
+
 def test_a_throttle_without_a_rate_lets_nothing_new_through():
     gate = a_gate()
     gate.hear(sealed(a_halt(level="throttle")), NOW)
@@ -330,7 +337,10 @@ def test_of_two_throttles_both_must_have_room_and_ended_ones_are_forgotten(monke
     assert [new(gate, account="7").allowed for _ in range(4)] == [True, True, True, False]
 
 
-@pytest.mark.parametrize("amount", [0, -1, math.nan, math.inf, "100", None, True, Decimal("NaN")])
+@pytest.mark.parametrize(
+    "amount",
+    [0, -1, math.nan, math.inf, "100", None, True, Decimal("NaN"), Decimal("sNaN"), -Decimal("Infinity")],
+)
 def test_an_amount_that_cannot_be_read_is_refused(amount):
     assert new(a_gate(), qty=amount).code is Code.AMOUNT_UNREADABLE
 

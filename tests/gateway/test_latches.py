@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.contract import Level
-from monitor.core.envelope import Why
+from monitor.core.envelope import Why, encode
+from monitor.core.messages import parse
 from monitor.gateway import Action, Effect, Latches
 from monitor.gateway import latches as latches_module
 from tests.gateway.words import (
@@ -282,3 +283,57 @@ def test_so_many_resumes_are_no_resumes(monkeypatch):
 
 def test_latches_alone_start_halted():
     assert not Latches().started
+
+
+ids = st.sampled_from([None, "", "a", "b"])
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(["host", "account", "parent"]), st.sampled_from(["a", "b"])),
+        max_size=6,
+    ),
+    st.fixed_dictionaries({"host": ids, "account": ids, "parent": ids}),
+)
+def test_an_order_meets_each_halt_whose_scope_holds_for_it(scopes, attributes):
+    latches = Latches()
+    for scope in scopes:
+        latches.hear_halt(parse(encode(a_halt(scope))), NOW)
+    holds = {held for held in latches.open(NOW) if held.scope.holds_for(attributes)}
+    assert set(latches.matching(attributes, NOW)) == holds
+
+
+def test_time_that_steps_back_gives_nothing_back():
+    gate = a_gate()
+    halt = a_halt()
+    gate.hear(sealed(halt), NOW)
+    gate.hear(sealed(a_resume([halt["halt_id"]], NOW, STAGES), ANNA, BORIS), NOW)
+    assert [held.level for held in gate.open(NOW + 60 * S)] == [Level.THROTTLE]
+    assert [held.level for held in gate.open(NOW + 59 * S)] == [Level.REDUCE_ONLY]
+
+
+def test_a_closing_halt_that_happens_again_is_at_its_level_again():
+    halt = a_halt()
+    gate = a_gate()
+    gate.hear(sealed(halt), NOW)
+    gate.hear(sealed(a_resume([halt["halt_id"]], NOW, STAGES), ANNA, BORIS), NOW)
+    again = gate.hear(sealed({**halt, "event_ts": NOW + S}), NOW + S)
+    assert (again.effect, again.halts[0].level) == (Effect.TIGHTENED, Level.HALT_CANCEL)
+    assert gate.open(NOW + 3600 * S) == again.halts
+
+
+def test_more_than_can_be_held_is_held_at_the_highest_level_of_them(monkeypatch):
+    monkeypatch.setattr(latches_module, "HELD_MAX", 0)
+    gate = a_gate()
+    for level in ("disconnect", "throttle"):
+        gate.hear(sealed(a_halt(level=level)), NOW)
+    assert [(held.level, held.scope.text) for held in gate.open(NOW)] == [(Level.DISCONNECT, "*")]
+
+
+def test_a_drill_ends_no_approval():
+    halt = a_halt()
+    gate = a_gate()
+    gate.hear(sealed(halt), NOW)
+    gate.hear(sealed(a_resume([halt["halt_id"]], NOW, STAGES), ANNA, BORIS), NOW)
+    gate.hear(sealed(a_halt({"account": "7"}, mode="drill")), NOW + S)
+    assert gate.decide(Action.NEW, an_order(), NOW + 120 * S).allowed
