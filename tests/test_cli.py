@@ -77,6 +77,14 @@ def test_help_needs_neither_numba_nor_a_client():
     assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT).strip() == "[]"
 
 
+def test_a_persons_halt_waits_for_no_compiler():
+    code = (
+        "import sys; from monitor.cli import looking, tightening; from monitor.settings import load_roads; load_roads();"
+        "print([m for m in sys.modules if m.split('.')[0] in ('numba', 'river', 'pyarrow')])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT).strip() == "[]"
+
+
 # -- statuses
 
 

@@ -16,14 +16,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from detectors.contract import Level, every_detector, setting
-from monitor.core.policy import DetectorPolicy, Mode
-from monitor.settings import ConfigError, default_file, load, load_text
+from monitor.settings import ConfigError, default_file, load, load_roads, load_text
 from monitor.settings.families import limits_of, number_max, scope_of
-from monitor.settings.policy import policy_of
 from monitor.settings.problems import plain_number
 from monitor.settings.reading import partitions_of, session_start_ns
 from monitor.settings.render import default_text, text_of, toml
 from monitor.settings.secrets import kafka_password, mqtt_password, unreadable, webhook_url
+from monitor.settings.toml_file import BYTES_MAX
 from monitor.settings.unseen import unseen
 
 LOAD = __import__("monitor.settings.load", fromlist=["load"])
@@ -145,6 +144,18 @@ def test_nothing_in_a_config_can_be_changed():
         config.detectors["caps"] = None
     with pytest.raises(TypeError):
         config.detectors["caps"].settings.limit[0]["gross"] = 2
+
+
+def test_a_person_can_stop_something_whatever_else_is_wrong_in_the_file(tmp_path):
+    path = tmp_path / "f.toml"
+    path.write_text(
+        HEAD + "nonsense = 1\n[mqtt]\nport = 1884\n[detectors.gone]\n[telemetry]\nwitnesses = 3\n"
+    )
+    roads = load_roads(path)
+    assert (roads.site, roads.mqtt.port, roads.policy_digest, dict(roads.detectors)) == ("nyc", 1884, "", {})
+    path.write_text(HEAD + '[mqtt]\nport = "x"\n')
+    with pytest.raises(ConfigError, match=r"mqtt\.port"):
+        load_roads(path)
 
 
 # -- limits
@@ -292,6 +303,11 @@ def test_settings_that_contradict_each_other_are_a_problem(text, key):
     assert only(text)[0] == key
 
 
+def test_what_a_family_says_of_its_own_is_told_beside_everything_else():
+    found = problems('nonsense = 1\n[detectors.drift]\nmode = "armed"\nshare = 2\n')
+    assert found.keys() == {"nonsense", "detectors.drift"}
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -337,7 +353,7 @@ def test_what_is_not_toml_is_said_with_its_place(text, said):
 def test_files_that_cannot_be_read_are_a_problem(tmp_path):
     latin, huge = tmp_path / "latin.toml", tmp_path / "huge.toml"
     latin.write_bytes(b"a = 1\nb = '\xe9'\n")
-    huge.write_bytes(b"#" * (LOAD.BYTES_MAX + 1))
+    huge.write_bytes(b"#" * (BYTES_MAX + 1))
     for path, said in (
         (tmp_path / "none.toml", "no such file"),
         (tmp_path, "is a directory"),
@@ -382,18 +398,6 @@ def test_the_digest_covers_what_judges_and_not_addresses():
     ):
         assert load_text(HEAD + other).policy_digest != digest
     assert load_text('site = "ldn"\nenv = "prod"\n[detectors.drift]\nmode = "armed"').policy_digest != digest
-
-
-def test_the_engine_is_told_what_the_digest_covers():
-    text = '[telemetry]\nwitnesses = ["drop_copy"]\nclock_bound_ms = 50\nparented = [{ hosts = ["a*"] }]\n'
-    config = load_text(
-        HEAD + text + '[ladder.levels]\ndrift = "halt_new"\n[detectors.drift]\nmode = "page"\n'
-    )
-    policy = policy_of(config)
-    assert (policy.site, policy.env, policy.digest) == ("nyc", "prod", config.policy_digest)
-    assert policy.detectors["drift"] == DetectorPolicy(Mode.PAGE, DriftSettings(), Level.HALT_NEW)
-    assert (policy.witnesses, policy.clock_bound_ns) == (frozenset({"drop_copy"}), 50_000_000)
-    assert policy.parented == ({"hosts": ("a*",), "strategies": ("*",)},)
 
 
 # -- what is read

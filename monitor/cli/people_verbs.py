@@ -43,7 +43,7 @@ def halt(
     from detectors.scope import Scope
     from monitor.cli import tightening
     from monitor.edge.keys import KeyProblem, load_signer
-    from monitor.settings import load
+    from monitor.settings import load_roads
 
     try:
         where = Scope.parse(scope)
@@ -54,7 +54,7 @@ def halt(
     if not 1 <= len(reason.encode()) <= 512:
         raise CannotError(USAGE, "--reason: write 1 to 512 bytes")
     quiet_clients()
-    loaded = load(config)
+    loaded = load_roads(config)
     try:
         signer = load_signer(key)
     except KeyProblem as wrong:
@@ -75,9 +75,9 @@ def status(config: ConfigFile = None, output: Output = Form.TEXT) -> int:
     import asyncio
 
     from monitor.cli import looking
-    from monitor.settings import load
+    from monitor.settings import load_roads
 
     quiet_clients()
-    seen = asyncio.run(looking.look(load(config)))
+    seen = asyncio.run(looking.look(load_roads(config)))
     answer(output, seen.document, seen.text)
     return DONE if seen.reached else UNREACHABLE

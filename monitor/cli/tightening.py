@@ -82,7 +82,7 @@ def person_halt(
         "unit": "",
         "evidence": [],
         "event_ts": now_ns,
-        "policy_digest": config.policy_digest,
+        "policy_digest": config.policy_digest,  # empty: a person judges by no policy
         "mode": "drill" if drill else "live",
     }
     checked = messages.validate(payload)

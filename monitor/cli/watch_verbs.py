@@ -73,10 +73,14 @@ def replay(
     from monitor.settings import load
 
     loaded = load(config)
+    from monitor.edge.files import BadFile
     from monitor.replay import replay as replay_files
 
-    with progress("replaying") as step:
-        document = replay_files(files, loaded, progress=step)
+    try:
+        with progress("replaying") as step:
+            document = replay_files(files, loaded, progress=step)
+    except BadFile as broken:
+        raise CannotError(FAILED, str(broken)) from broken
     answer(output, document, _replayed(document))
     return FAILED if fail_on_halt and document["commands"] else DONE
 

@@ -6,7 +6,16 @@
 """
 
 from monitor.settings.config import Config, DetectorConfig
-from monitor.settings.load import default_file, load, load_text
+from monitor.settings.load import default_file, load, load_roads, load_text
 from monitor.settings.problems import ConfigError, Problem
 
-__all__ = ["Config", "ConfigError", "DetectorConfig", "Problem", "default_file", "load", "load_text"]
+__all__ = [
+    "Config",
+    "ConfigError",
+    "DetectorConfig",
+    "Problem",
+    "default_file",
+    "load",
+    "load_roads",
+    "load_text",
+]

@@ -8,7 +8,6 @@ another setting, and what a detector says of its own.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -24,9 +23,10 @@ from monitor.settings.contradictions import contradictions
 from monitor.settings.families import limit_keys, limits_of, problems_of_limits, table_of
 from monitor.settings.problems import ConfigError, Problem, in_order_of_the_file, no_such
 from monitor.settings.sections import Section
+from monitor.settings.toml_file import parse_toml, read_toml
 from monitor.settings.words import from_pydantic
 
-BYTES_MAX: Final = 1 << 20  # 5,000 limits take 300 kB
+ROADS: Final = frozenset({"site", "env", "issuer", "kafka", "mqtt", "keys"})
 PACKAGED: Final = Path(__file__).resolve().parent.parent / "knightwatch.toml"
 IN_TREE: Final = PACKAGED.parent.parent / "deploy" / "knightwatch.toml"
 
@@ -39,75 +39,74 @@ def default_file() -> Path:
 def load(path: Path | None = None) -> Config:
     """Read a configuration file, the packaged default if none is named.  Raises `ConfigError`."""
     path = path or default_file()
-    try:
-        with path.open("rb") as file:
-            raw = file.read(BYTES_MAX + 1)
-    except (OSError, ValueError) as unreadable:
-        why = (
-            unreadable.strerror
-            if isinstance(unreadable, OSError) and unreadable.strerror
-            else str(unreadable)
-        )
-        raise ConfigError(
-            str(path), [Problem("(file)", why.lower(), "name a file that can be read")]
-        ) from unreadable
-    if len(raw) > BYTES_MAX:
-        raise ConfigError(str(path), [Problem("(file)", "is over 1 MiB", "it cannot be a configuration")])
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as wrong:
-        line = raw.count(b"\n", 0, wrong.start) + 1
-        raise ConfigError(
-            str(path), [Problem(f"(line {line})", "is not UTF-8", "save the file as UTF-8")]
-        ) from wrong
-    return load_text(text, str(path))
+    return validated(read_toml(path), str(path))
 
 
 def load_text(text: str, source: str = "configuration") -> Config:
     """Validate a configuration given as TOML text.  Raises `ConfigError`, and nothing else."""
-    try:
-        raw = tomllib.loads(text)
-    except RecursionError as deep:
-        raise ConfigError(source, [Problem("(file)", "is nested too deep", "write flat tables")]) from deep
-    except ValueError as wrong:  # TOMLDecodeError, and what int() says of a number with 5,000 digits
-        what, _, where = str(wrong).rpartition(" (at ")
-        key = f"({where}" if where.endswith(")") and what else "(file)"
-        message = (what or str(wrong)).partition("; use sys.")[0].rstrip(".")
-        raise ConfigError(
-            source, [Problem(key, f"is not TOML: {message[:1].lower()}{message[1:]}", "see https://toml.io")]
-        ) from wrong
-    return validated(raw, source)
+    return validated(parse_toml(text, source), source)
+
+
+def load_roads(path: Path | None = None) -> Config:
+    """Read only what a person needs to stop something: who we are, both roads, the keys.
+
+    Whatever is wrong elsewhere must not stand in the way, nor the compiler that detectors import.
+    Such a `Config` has no detectors and no digest: it names no policy.
+    """
+    path = path or default_file()
+    raw = {name: value for name, value in read_toml(path).items() if name in ROADS}
+    document, problems = _parsed(raw, Document)
+    return _config(str(path), raw, document, [*contradictions(raw), *problems], {})
 
 
 def validated(raw: Mapping[str, Any], source: str) -> Config:
     """Every problem of a parsed document at once, or the `Config`."""
     families = every_detector()
-    problems = [*contradictions(raw), *_problems_of_detectors(raw, families)]
-    model = document_model()
-    document: Any = None
+    document, problems = _parsed(raw, document_model())
+    problems = [*contradictions(raw), *_problems_of_detectors(raw, families), *problems]
+    written = raw.get("detectors")
+    tables: Mapping[str, Any] = written if isinstance(written, dict) else {}
+    settings: dict[str, tuple[sections.Mode, Any]] = {}
+    for name, cls in families.items():
+        if name in tables:
+            try:
+                settings[name] = _settings_of(cls, tables[name])
+            except (ValidationError, RecursionError):
+                continue  # its problems are told above
+            except ValueError as wrong:  # the family's own __post_init__
+                what, _, write = str(wrong).partition("; ")
+                problems.append(Problem(f"detectors.{name}", what, write))
+    return _config(source, raw, document, problems, settings)
+
+
+def _parsed(raw: Mapping[str, Any], model: type[Document]) -> tuple[Document | None, list[Problem]]:
     try:
-        document = model.model_validate(_frozen(dict(raw)))
+        return model.model_validate(_frozen(dict(raw))), []
     except ValidationError as wrong:
-        problems += from_pydantic(wrong.errors(include_url=False), model)
+        return None, from_pydantic(wrong.errors(include_url=False), model)
     except RecursionError:
-        problems.append(Problem("(file)", "is nested too deep", "write flat tables"))
-    detectors: dict[str, DetectorConfig] = {}
-    if document is not None and not problems:
-        for name, cls in families.items():
-            if (table := getattr(document.detectors, name)) is not None:
-                try:
-                    detectors[name] = _detector_config(name, cls, table, document.ladder)
-                except ValueError as wrong:  # the family's own __post_init__
-                    what, _, write = str(wrong).partition("; ")
-                    problems.append(Problem(f"detectors.{name}", what, write))
-    if problems:
+        return None, [Problem("(file)", "is nested too deep", "write flat tables")]
+
+
+def _config(
+    source: str,
+    raw: Mapping[str, Any],
+    document: Document | None,
+    problems: list[Problem],
+    settings: Mapping[str, tuple[sections.Mode, Any]],
+) -> Config:
+    if problems or document is None:
         raise ConfigError(source, in_order_of_the_file(problems, raw))
-    fields = {name: getattr(document, name) for name in Document.model_fields}
+    levels = document.ladder.levels
+    detectors = {
+        name: DetectorConfig(name, mode, chosen, Level[levels[name].upper()] if name in levels else None)
+        for name, (mode, chosen) in settings.items()
+    }
     return Config(
         source=source,
-        **fields,
+        **{name: getattr(document, name) for name in Document.model_fields},
         detectors=MappingProxyType(detectors),
-        policy_digest=digest_of(document, detectors),
+        policy_digest=digest_of(document, detectors) if type(document) is not Document else "",
     )
 
 
@@ -138,13 +137,13 @@ def _problems_of_detectors(
             yield no_such(("ladder", "levels", name), name, families, "detector")
 
 
-def _detector_config(name: str, cls: type[Detector], table: Any, ladder: sections.Ladder) -> DetectorConfig:
+def _settings_of(cls: type[Detector], raw: Any) -> tuple[sections.Mode, Any]:
+    table: Any = table_of(cls).model_validate(_frozen(raw))
     values = {key: getattr(table, key) for key in type(table).model_fields if key != "mode"}
     if limit_keys(cls):
         rows = [row.model_dump(exclude_none=True) for row in values["limit"]]
         values["limit"] = tuple(MappingProxyType(row) for row in limits_of(rows))
-    level = Level[ladder.levels[name].upper()] if name in ladder.levels else None
-    return DetectorConfig(name, table.mode, cls.Settings(**values), level)
+    return table.mode, cls.Settings(**values)
 
 
 def _frozen(value: Any) -> Any:
