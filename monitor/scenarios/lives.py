@@ -93,7 +93,8 @@ def lives(drawn: Drawn, of: Market) -> list[Rows]:
 
     moved = outcome == REPLACED
     mine = orders.take(moved)
-    closer = np.round(mine.price * (1 + np.where(mine.side == 0, 0.0005, -0.0005)), 2)
+    tick = np.maximum(0.01, 0.0005 * mine.price)
+    closer = np.round(mine.price + np.where(mine.side == 0, tick, -tick), 2)
     parts.append(mine.replace_requested(first[moved], closer))
     parts.append(mine.replaced(after[moved], closer, first[moved]))
     fill(moved, second, orders.qty, none, 0, after_replace=True)
