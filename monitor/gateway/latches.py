@@ -124,7 +124,8 @@ class Latches:
     def hear_state(self, state: State, now_ns: int) -> tuple[str, ...]:
         """Join all that a monitor holds open; never closes.  Returns the ids that stop more than before."""
         self._settle(now_ns)
-        news = tuple(halt.halt_id for halt in state.open if self._join(_held(halt), now_ns))
+        here = [halt for halt in state.open if (halt.site, halt.env) == (state.site, state.env)]
+        news = tuple(halt.halt_id for halt in here if self._join(_held(halt), now_ns))
         if abs(now_ns - state.issued_at) <= FRESH_NS and not self.started:
             issued_at, parts = self._parts.get(state.issuer, (0, set()))
             if state.issued_at > issued_at:

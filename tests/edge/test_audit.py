@@ -7,6 +7,9 @@ import errno
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -318,6 +321,33 @@ def test_a_torn_tail_longer_than_is_looked_at_first(tmp_path, monkeypatch):
     crashed(tmp_path, b"\0" * 500)
     written(tmp_path)
     assert verify([tmp_path], keyring=KEYRING).ok
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from monitor.edge.audit import AuditTrail
+trail = AuditTrail(Path(sys.argv[1]), at_ns=1)
+while True:
+    trail.append("x", {"pad": "y" * 500}, 1)
+    print(*trail.durable_head.payload.values(), flush=True)
+"""
+
+
+def test_a_killed_monitor_has_published_no_head_that_its_trail_lacks(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        for _ in range(2_000):
+            said = process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        *_, said = [said, *process.stdout.readlines()[:-1]]  # the last one may be torn
+    count, digest = said.split()
+    trail = a_trail(tmp_path)
+    trail.close(NOW)
+    report = verify([tmp_path], {"audit_head": {"count": int(count), "hash": digest}})
+    assert (report.ok, report.heads_compared) == (True, 1), report
 
 
 def test_a_folder_has_one_writer(tmp_path):

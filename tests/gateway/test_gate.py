@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -11,8 +10,7 @@ from hypothesis import strategies as st
 
 from detectors.contract import Level
 from monitor.core.envelope import ENVELOPE_BYTES_MAX, Why
-from monitor.gateway import Action, Effect, LeasePolicy, Position
-from monitor.gateway import gate as gate_module
+from monitor.gateway import Action, Effect
 from monitor.gateway.order import Code
 from tests.gateway.words import (
     ANNA,
@@ -27,23 +25,12 @@ from tests.gateway.words import (
     a_lease,
     a_state,
     an_order,
+    halted,
+    new,
+    replaced,
     said,
     sealed,
 )
-
-
-def new(gate, now=NOW, **order):
-    return gate.decide(Action.NEW, an_order(**order), now)
-
-
-def halted(level, scope=None, **options):
-    gate = a_gate(**options)
-    gate.hear(sealed(a_halt(scope, level, params={"messages_per_s": 3})), NOW)
-    return gate
-
-
-def replaced(gate, now=NOW, before=None, **after):
-    return gate.decide(Action.REPLACE, an_order(**after), now, replaces=an_order(**(before or {})))
 
 
 def test_a_gate_starts_halted_and_cancels_are_free():
@@ -100,6 +87,12 @@ def test_a_halt_in_the_first_state_holds_when_the_gate_opens():
     assert (heard.effect, len(heard.halts)) == (Effect.TIGHTENED, 2)
     assert not new(gate).allowed
     assert new(gate, host="other").allowed
+
+
+def test_a_state_brings_no_halts_of_elsewhere():
+    gate = a_gate()
+    gate.hear(sealed(a_state(a_halt(site="other"), a_halt(env="prod"))), NOW)
+    assert gate.open(NOW) == ()
 
 
 NO_EFFECT = {
@@ -172,179 +165,6 @@ def test_each_level_lets_through_what_the_contract_says(level):
     assert answers == TABLE[level]
 
 
-CALM = {
-    "less": ({}, {"qty": 50}, True),
-    "the same": ({}, {}, True),
-    "more": ({}, {"qty": 101}, False),
-    "a buy for less": ({}, {"price": 19}, True),
-    "a buy for more": ({}, {"price": 21}, False),
-    "a sell for more": ({"side": "sell"}, {"side": "sell", "price": 21}, True),
-    "a sell for less": ({"side": "sell_short"}, {"side": "sell_short", "price": 19}, False),
-    "limit to market": ({}, {"price": None}, False),
-    "market to limit": ({"price": None}, {}, True),
-    "market to market": ({"price": None}, {"price": None}, True),
-    "another stop": ({"stop_price": 1}, {"stop_price": 2}, False),
-    "another account": ({}, {"account": "34"}, False),
-    "no side": ({"side": None}, {"side": None, "price": 19}, False),
-    "no side, same price": ({"side": None}, {"side": None}, True),
-}
-
-
-@pytest.mark.parametrize("case", CALM)
-def test_under_halt_new_a_replace_by(case):
-    before, after, allowed = CALM[case]
-    assert replaced(halted("halt_new"), before=before, **after).allowed is allowed
-
-
-#                  position, working buys, working sells, side, qty, allowed
-REDUCING = [
-    (100, 0, 0, "sell", 100, True),
-    (100, 0, 0, "sell", 101, False),  # never through zero
-    (100, 0, 50, "sell", 51, False),  # what works already counts
-    (100, 50, 50, "sell", 50, True),  # buys that work may never fill
-    (100, 0, 0, "buy", 1, False),
-    (0, 0, 0, "buy", 1, False),  # from flat nothing
-    (0, 0, 0, "sell", 1, False),
-    (0, 100, 0, "sell", 1, False),
-    (-100, 0, 0, "buy", 100, True),
-    (-100, 1, 0, "buy", 100, False),
-    (-100, 0, 0, "sell", 1, False),
-    (100, 0, 0, "sell_short", 1, False),
-    (100, 0, 0, "sell_short_exempt", 1, False),
-    (0.3, 0, 0.1, "sell", 0.2, True),  # exactly, not as floats
-    (Decimal("0.3"), 0, Decimal("0.1"), "sell", Decimal("0.2000001"), False),
-]
-
-
-@pytest.mark.parametrize(("qty", "buys", "sells", "side", "wanted", "allowed"), REDUCING)
-def test_reduce_only_by_own_positions(qty, buys, sells, side, wanted, allowed):
-    gate = halted("reduce_only", positions=lambda account, symbol: Position(qty, buys, sells))
-    answer = new(gate, side=side, qty=wanted)
-    assert (answer.allowed, answer.degraded, answer.level) == (allowed, None, Level.REDUCE_ONLY)
-
-
-@given(
-    *[st.integers(-30, 30)],
-    *[st.integers(0, 30)] * 2,
-    st.sampled_from(["buy", "sell", "sell_short"]),
-    st.integers(1, 40),
-)
-def test_what_reduce_only_lets_out_never_makes_anything_larger(qty, buys, sells, side, wanted):
-    gate = halted("reduce_only", positions=lambda account, symbol: Position(qty, buys, sells))
-    if new(gate, side=side, qty=wanted).allowed:
-        sign = 1 if side == "buy" else -1
-        net = qty + buys - sells
-        assert abs(net + sign * wanted) < abs(net) or sign * net < 0
-        # whatever of the working orders fills, on this order's side the position does not pass zero
-        assert abs(qty) - (buys if sign > 0 else sells) >= wanted
-        assert (qty > 0) is (sign < 0)
-
-
-def test_reduce_only_judges_a_replace_by_what_it_adds():
-    gate = halted("reduce_only", positions=lambda account, symbol: Position(100, 0, 60))
-    works = {"side": "sell", "qty": 80, "leaves": 60}  # 20 of it are filled
-    assert replaced(gate, before=works, side="sell", qty=120).allowed  # leaves 100 of 100
-    assert not replaced(gate, before=works, side="sell", qty=121).allowed
-
-
-def test_reduce_only_without_positions_is_halt_new_and_says_so():
-    gate = halted("reduce_only")
-    assert (new(gate, side="sell").allowed, new(gate, side="sell").degraded) == (False, "no_position")
-    assert gate.degraded(gate.open(NOW)[0], NOW) == "no_position"
-    unknown = halted("reduce_only", positions=lambda account, symbol: None)
-    assert new(unknown, side="sell").degraded == "no_position"
-
-
-def allowance(at=NOW, qty=100, gateway="gw-1", expires=5 * S, side="sell"):
-    allowed = [{"account": "33", "symbol": "NOK", "side": side, "qty": qty}]
-    return sealed(said("allowance", at=at, gateway=gateway, allowed=allowed, expires=at + expires))
-
-
-def test_an_allowance_is_spent_once_and_ends():
-    gate = halted("reduce_only")
-    gate.hear(allowance(), NOW)
-    assert gate.degraded(gate.open(NOW)[0], NOW) is None
-    assert [new(gate, side="sell", qty=60).allowed for _ in range(2)] == [True, False]
-    assert new(gate, side="sell", qty=40).allowed
-    assert not new(gate, side="buy", qty=1).allowed
-    assert new(gate, NOW + 5 * S, side="sell", qty=1).degraded == "no_position"
-
-
-def test_a_new_allowance_does_not_give_again_what_it_cannot_have_seen():
-    gate = halted("reduce_only")
-    gate.hear(allowance(), NOW)
-    assert new(gate, side="sell", qty=100).allowed
-    gate.hear(allowance(NOW + S), NOW + S)
-    assert not new(gate, NOW + S, side="sell", qty=1).allowed
-    gate.hear(allowance(NOW + 3 * S), NOW + 3 * S)
-    assert new(gate, NOW + 3 * S, side="sell", qty=1).allowed
-
-
-@pytest.mark.parametrize(
-    "given_",
-    [allowance(gateway="gw-2"), allowance(at=NOW - 6 * S), allowance(at=NOW - 6 * S, expires=3600 * S)],
-    ids=["another gateway's", "an old one", "one that claims to last an hour"],
-)
-def test_an_allowance_that_allows_nothing(given_):
-    gate = halted("reduce_only")
-    gate.hear(given_, NOW)
-    assert new(gate, side="sell", qty=1).degraded == "no_position"
-
-
-def test_an_older_allowance_does_not_come_back():
-    gate = halted("reduce_only")
-    gate.hear(allowance(NOW, qty=1), NOW)
-    gate.hear(allowance(NOW - S, qty=100), NOW)
-    assert not new(gate, side="sell", qty=2).allowed
-
-
-@given(st.lists(st.integers(0, S), min_size=1, max_size=60), st.sampled_from([0, 0.5, 1, 3, 7.5]))
-def test_a_throttle_lets_no_more_through_in_any_second(gaps, rate):
-    gate = a_gate()
-    gate.hear(sealed(a_halt(level="throttle", params={"messages_per_s": rate})), NOW)
-    now, sent = NOW, []
-    for gap in gaps:
-        now += gap
-        answer = new(gate, now)
-        if answer.allowed:
-            sent.append(now)
-        else:
-            assert (answer.code, answer.limit) == (Code.LIMIT_VIOLATION, rate)
-        assert gate.decide(Action.CANCEL, an_order(), now).allowed
-    assert all(sum(at - S < other <= at for other in sent) <= max(rate, 1) for at in sent)
-    assert bool(sent) is (rate > 0)
-
-
-def test_a_throttle_counts_one_second_and_no_more():
-    gate = a_gate()
-    gate.hear(sealed(a_halt(level="throttle", params={"messages_per_s": 2})), NOW)
-    times = [0, 1, S - 1, S, S + 1, S + 2]
-    assert [new(gate, NOW + at).allowed for at in times] == [True, True, False, True, True, False]
-
-
-def test_a_throttle_without_a_rate_lets_nothing_new_through():
-    gate = a_gate()
-    gate.hear(sealed(a_halt(level="throttle")), NOW)
-    assert not new(gate).allowed
-
-
-def test_of_two_throttles_both_must_have_room_and_ended_ones_are_forgotten(monkeypatch):
-    monkeypatch.setattr(gate_module, "WINDOWS_MAX", 0)
-    gate = a_gate()
-    gate.hear(sealed(a_halt(level="throttle", params={"messages_per_s": 5})), NOW)
-    gate.hear(sealed(a_halt({"account": "33"}, "throttle", params={"messages_per_s": 2})), NOW)
-    assert [new(gate, account="33").allowed for _ in range(3)] == [True, True, False]
-    assert [new(gate, account="7").allowed for _ in range(4)] == [True, True, True, False]
-
-
-@pytest.mark.parametrize(
-    "amount",
-    [0, -1, math.nan, math.inf, "100", None, True, Decimal("NaN"), Decimal("sNaN"), -Decimal("Infinity")],
-)
-def test_an_amount_that_cannot_be_read_is_refused(amount):
-    assert new(a_gate(), qty=amount).code is Code.AMOUNT_UNREADABLE
-
-
 def test_a_replace_must_say_what_it_replaces():
     gate = a_gate()
     assert gate.decide(Action.REPLACE, an_order(), NOW).code is Code.AMOUNT_UNREADABLE
@@ -375,86 +195,3 @@ def test_messages_for_others_are_noted():
     gate = a_gate()
     hello = said("hello", "gw-1", gateway="gw-1", scopes=[], levels=[], kinds=[], cod=True, key_id=GW.keyid)
     assert gate.hear(sealed(hello), NOW).effect is Effect.NOTED
-
-
-def codes(gate, now):
-    return [(alarm.code, alarm.about, alarm.page) for alarm in gate.alarms(now)]
-
-
-def test_a_silent_lease_alarms_and_stops_nothing_by_itself():
-    gate = a_gate()
-    gate.hear(sealed(a_lease()), NOW)
-    assert codes(gate, NOW + 2 * S) == []
-    assert codes(gate, NOW + 3 * S) == [("lease_silent", "kw-1", False)]
-    assert codes(gate, NOW + 10 * S) == [("lease_silent", "kw-1", True)]
-    assert new(gate, NOW + 3600 * S).allowed
-    assert codes(a_gate(), NOW + 10 * S) == [("lease_silent", "*", True)]
-
-
-def test_degraded_and_blind_alarm():
-    gate = a_gate()
-    gate.hear(sealed(a_lease("degraded")), NOW)
-    assert codes(gate, NOW) == [("lease_degraded", "kw-1", False)]
-    gate.hear(sealed(a_lease("blind", NOW + 1)), NOW + 1)
-    assert codes(gate, NOW + 2) == [("lease_blind", "kw-1", False)]
-
-
-STOP = LeasePolicy(stop_after_ns=5 * S)
-
-
-def test_a_gateway_that_chose_it_stops_on_silence_and_goes_on_when_watched_again():
-    gate = a_gate(lease=STOP)
-    gate.hear(sealed(a_lease()), NOW)
-    assert new(gate, NOW + 5 * S).allowed
-    assert new(gate, NOW + 6 * S).code is Code.STALE_STATE
-    gate.hear(sealed(a_lease(at=NOW + 6 * S)), NOW + 6 * S)
-    assert new(gate, NOW + 6 * S).allowed
-
-
-def test_a_lease_heard_again_is_no_life():
-    gate = a_gate(lease=STOP)
-    lease = sealed(a_lease())
-    gate.hear(lease, NOW)
-    gate.hear(lease, NOW + 4 * S)
-    assert not new(gate, NOW + 6 * S).allowed
-    old = a_gate(lease=STOP)
-    old.hear(lease, NOW + 11 * S)
-    assert not new(old, NOW + 11 * S).allowed
-
-
-def test_blind_is_silence_for_what_it_names_unless_another_monitor_sees_it():
-    gate = a_gate(lease=STOP)
-    for second in range(8):
-        now = NOW + second * S
-        gate.hear(sealed(a_lease("blind", now, blind_of=[{"account": "33"}])), now)
-    assert not new(gate, NOW + 7 * S, account="33").allowed
-    assert new(gate, NOW + 7 * S, account="7").allowed
-    gate.hear(sealed(a_lease(at=NOW + 7 * S, issuer="kw-2")), NOW + 7 * S)
-    assert new(gate, NOW + 7 * S, account="33").allowed
-
-
-def test_the_last_will_counts_however_old_but_not_of_another_life():
-    gate = a_gate(lease=STOP)
-    will = a_lease("blind", NOW - 3600 * S, blind_of=[{}])
-    gate.hear(sealed(a_lease()), NOW)
-    gate.hear(sealed({**will, "boot": "b0"}), NOW + S)
-    assert codes(gate, NOW + S) == []
-    gate.hear(sealed(will), NOW + S)
-    assert codes(gate, NOW + S) == [("lease_blind", "kw-1", False)]
-    gate.hear(sealed(a_lease(at=NOW + 2 * S)), NOW + 2 * S)
-    assert codes(gate, NOW + 2 * S) == []
-
-
-def test_two_people_waive_a_lease_policy_for_a_while():
-    gate = a_gate(lease=STOP)
-    gate.hear(sealed(a_lease()), NOW)
-    waiver = said(
-        "waiver", "anna", waiver_id="w1", gateway="gw-1", reason="monitor moves", expires=NOW + 60 * S
-    )
-    gate.hear(sealed(waiver, ANNA), NOW)
-    assert not new(gate, NOW + 30 * S).allowed
-    gate.hear(sealed({**waiver, "gateway": "gw-2"}, ANNA, BORIS), NOW)
-    assert not new(gate, NOW + 30 * S).allowed
-    gate.hear(sealed(waiver, ANNA, BORIS), NOW)
-    assert new(gate, NOW + 30 * S).allowed
-    assert not new(gate, NOW + 60 * S).allowed

@@ -10,7 +10,7 @@ from typing import Any
 from monitor.core.envelope import seal
 from monitor.core.identity import halt_id
 from monitor.core.keyring import Keyring, Role, Signer
-from monitor.gateway import Gate, Order
+from monitor.gateway import Action, Decision, Gate, Order
 
 S = 1_000_000_000
 NOW = 1_343_827_801 * S  # 2012-08-01 09:30:01 New York
@@ -110,3 +110,17 @@ def an_order(side: str = "buy", qty: Any = 100, price: Any = 20, **more: Any) ->
     rest = {name: more.pop(name) for name in ("leaves", "stop_price") if name in more}
     attributes = {"host": "smars-8", "account": "33", "symbol": "NOK", "side": side, **more}
     return Order("o1", attributes, qty, price, **rest)
+
+
+def new(gate: Gate, now: int = NOW, **order: Any) -> Decision:
+    return gate.decide(Action.NEW, an_order(**order), now)
+
+
+def halted(level: str, scope: dict[str, str] | None = None, **options: Any) -> Gate:
+    gate = a_gate(**options)
+    gate.hear(sealed(a_halt(scope, level, params={"messages_per_s": 3})), NOW)
+    return gate
+
+
+def replaced(gate: Gate, now: int = NOW, before: dict[str, Any] | None = None, **after: Any) -> Decision:
+    return gate.decide(Action.REPLACE, an_order(**after), now, replaces=an_order(**(before or {})))
