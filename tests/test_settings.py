@@ -16,8 +16,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from detectors.contract import Level, every_detector, setting
+from monitor.core.policy import DetectorPolicy, Mode
 from monitor.settings import ConfigError, default_file, load, load_roads, load_text
 from monitor.settings.families import limits_of, number_max, scope_of
+from monitor.settings.policy import policy_of
 from monitor.settings.problems import plain_number
 from monitor.settings.reading import partitions_of, session_start_ns
 from monitor.settings.render import default_text, text_of, toml
@@ -398,6 +400,18 @@ def test_the_digest_covers_what_judges_and_not_addresses():
     ):
         assert load_text(HEAD + other).policy_digest != digest
     assert load_text('site = "ldn"\nenv = "prod"\n[detectors.drift]\nmode = "armed"').policy_digest != digest
+
+
+def test_the_engine_is_told_what_the_digest_covers():
+    text = '[telemetry]\nwitnesses = ["drop_copy"]\nclock_bound_ms = 50\nparented = [{ hosts = ["a*"] }]\n'
+    config = load_text(
+        HEAD + text + '[ladder.levels]\ndrift = "halt_new"\n[detectors.drift]\nmode = "page"\n'
+    )
+    policy = policy_of(config)
+    assert (policy.site, policy.env, policy.digest) == ("nyc", "prod", config.policy_digest)
+    assert policy.detectors["drift"] == DetectorPolicy(Mode.PAGE, DriftSettings(), Level.HALT_NEW)
+    assert (policy.witnesses, policy.clock_bound_ns) == (frozenset({"drop_copy"}), 50_000_000)
+    assert policy.parented == ({"hosts": ("a*",), "strategies": ("*",)},)
 
 
 # -- what is read

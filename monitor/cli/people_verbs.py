@@ -75,9 +75,11 @@ def status(config: ConfigFile = None, output: Output = Form.TEXT) -> int:
     import asyncio
 
     from monitor.cli import looking
+    from monitor.cli.picture_text import text_of
     from monitor.settings import load_roads
 
     quiet_clients()
     seen = asyncio.run(looking.look(load_roads(config)))
-    answer(output, seen.document, seen.text)
+    document = seen.document
+    answer(output, document, text_of(document))
     return DONE if seen.reached else UNREACHABLE

@@ -9,10 +9,8 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from detectors.scope import Scope
 from monitor.core.authority import Received, receive
 from monitor.core.messages import BadMessage, read_json, validate
 
@@ -223,60 +221,3 @@ class Picture:
                 for _, ack in sorted(acks.items())
             ],
         }
-
-    @property
-    def text(self) -> str:
-        """For a person who was just woken."""
-        document = self.document
-        lines = [f"site {self.site}, env {self.env}"]
-        lines += [_monitor_line(monitor) for monitor in document["monitors"]] or ["no monitor heard"]
-        stopped = document["open"]
-        lines.append(
-            f"{len(stopped)} open halt{'s' if len(stopped) != 1 else ''}"
-            if stopped
-            else "no open halt heard of"
-        )
-        for halt in sorted(stopped, key=lambda halt: halt["since"]):
-            lines += _halt_lines(halt)
-        if document["unknown"]:
-            lines.append("unknown")
-            lines += [f"  {text}" for text in document["unknown"]]
-        return "\n".join(lines)
-
-
-def _monitor_line(monitor: Mapping[str, Any]) -> str:
-    if monitor["lease_age_s"] is None:
-        return f"{monitor['issuer']}: no lease heard"
-    blind = ", ".join(Scope.of(scope).text for scope in monitor["blind_of"])
-    stale = "" if monitor["lease_fresh"] else ", STALE"
-    return (
-        f"{monitor['issuer']}: {monitor['status']}{f' of {blind}' if blind else ''}, "
-        f"lease {monitor['lease_age_s']:.1f} s old{stale}"
-    )
-
-
-def _halt_lines(halt: Mapping[str, Any]) -> list[str]:
-    since = datetime.fromtimestamp(halt["since"] / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    why = f"{halt['detector']}.{halt['reason_code']}"
-    if halt["measured"] is not None:
-        why += f": {halt['measured']} > {halt['limit']} {halt['unit']}".rstrip()
-    if halt["reason"]:
-        why += f": {halt['reason']}"
-    drill = " DRILL" if halt["mode"] == "drill" else ""
-    what = f"  {halt['level']}{drill} {Scope.of(halt['scope']).text} | {why}"
-    when = f"since {since} ({_age(halt['age_s'])}) | by {', '.join(halt['issuers'])}"
-    lines = [f"{what} | {when} | halt {halt['halt_id'][:8]}"]
-    for ack in halt["gateways"]:
-        degraded = f", degraded: {ack['degraded']}" if ack["degraded"] else ""
-        lines.append(
-            f"    {ack['gateway']}: {ack['state']} {ack['level']}, {ack['working'] or 0} working, "
-            f"{ack['survivors']} survivors, {ack['orders_refused'] or 0} refused{degraded}"
-        )
-    return lines if halt["gateways"] else [*lines, "    acknowledged: unknown, no gateway was heard"]
-
-
-def _age(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

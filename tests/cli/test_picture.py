@@ -4,6 +4,7 @@ import pytest
 
 from detectors.scope import Scope
 from monitor.cli.picture import Picture
+from monitor.cli.picture_text import text_of
 from monitor.cli.tightening import person_halt
 from monitor.core import envelope
 from monitor.core.keyring import Keyring, Role, Signer
@@ -77,7 +78,7 @@ def test_an_open_halt_is_told_with_its_acknowledgement(picture):
     )
     halt = picture.document["open"][0]
     assert (halt["level"], halt["age_s"], halt["gateways"][0]["state"]) == ("halt_new", 2.0, "applied")
-    assert "gw-1: applied halt_new, 2 working" in picture.text
+    assert "gw-1: applied halt_new, 2 working" in text_of(picture.document)
     assert picture.unknowns() == []
 
 
@@ -123,7 +124,7 @@ def test_without_pinned_keys_nothing_is_called_verified():
 
 def test_a_stale_lease_and_a_blind_one_are_said(picture):
     hear(picture, (lease(NOW_NS - 4 * SECOND_NS, status="blind", blind_of=[{}]), MONITOR))
-    assert "blind of *, lease 4.0 s old, STALE" in picture.text
+    assert "blind of *, lease 4.0 s old, STALE" in text_of(picture.document)
 
 
 def test_a_state_counts_when_all_its_parts_are_there(picture):

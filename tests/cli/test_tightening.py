@@ -7,6 +7,7 @@ import pytest
 
 from detectors.scope import Scope
 from monitor.cli import door, looking, tightening
+from monitor.cli.picture_text import text_of
 from monitor.core import envelope
 from monitor.core.authority import Received, receive
 from monitor.core.keyring import Keyring, Role, Signer
@@ -74,7 +75,7 @@ async def test_both_roads_take_it_and_status_finds_it_without_a_monitor(brokers,
         "it runs away",
     )
     assert "no lease heard: whether any monitor judges is unknown" in seen.unknowns()
-    assert "acknowledged: unknown" in seen.text
+    assert "acknowledged: unknown" in text_of(seen.document)
 
 
 async def test_one_road_is_enough(brokers, monkeypatch):

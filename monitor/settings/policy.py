@@ -1,0 +1,32 @@
+"""The part of a configuration that judges, as the engine is told it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from monitor.core.policy import DetectorPolicy, Mode, Policy
+
+if TYPE_CHECKING:
+    from monitor.settings.config import Config
+
+MS_NS: Final = 1_000_000
+
+
+def policy_of(config: Config, *, live: bool = True, cold: bool = True) -> Policy:
+    """Everything that the digest covers, and where a page sends its reader."""
+    telemetry = config.telemetry
+    return Policy(
+        site=config.site,
+        env=config.env,
+        digest=config.policy_digest,
+        detectors={
+            name: DetectorPolicy(Mode(one.mode), one.settings, one.level)
+            for name, one in config.detectors.items()
+        },
+        witnesses=frozenset(telemetry.witnesses),
+        parented=tuple({"hosts": each.hosts, "strategies": each.strategies} for each in telemetry.parented),
+        clock_bound_ns=telemetry.clock_bound_ms * MS_NS,
+        runbook=config.pages.runbook_url,
+        live=live,
+        cold=cold,
+    )
