@@ -2,6 +2,7 @@
 
 import pytest
 
+from monitor.edge.kafka_in import facts
 from monitor.edge.metrics import GAPS, Metrics
 from tests.real.prometheus import promtool_check
 
@@ -49,6 +50,10 @@ def test_what_can_happen_is_there_at_zero_before_it_does(metrics):
         *(f'knightwatch_gaps_total{{why="{why}"}} 0.0' for why in GAPS),
     ):
         assert series in text
+
+
+def test_the_closed_lists_are_those_of_who_says_the_words():
+    assert GAPS == facts.GAPS
 
 
 def test_what_happened_is_told(metrics):

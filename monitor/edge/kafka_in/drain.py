@@ -16,15 +16,15 @@ from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import KafkaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from aiokafka import AIOKafkaConsumer, TopicPartition
     from numpy.typing import NDArray
 
 NS_PER_MS: Final = 1_000_000
 
-# One partition's fetch is at most `max_partition_fetch_bytes` (0.5 MB: 2,400 events of 220 bytes).  A chunk
-# ends after this many, so that the engine is never away from its timers for more than some 20 ms.
+# One partition's fetch is at most 0.5 MB, 2,400 events of 220 bytes.  A chunk ends when it has this many,
+# so that the engine is never away from its timers for more than some 10 ms.
 CHUNK_RECORDS: Final = 8_192
 
 
@@ -44,7 +44,7 @@ class Part:
     partition: int
     values: list[bytes]
     offsets: NDArray[np.int64]
-    arrived_ns: NDArray[np.int64]  # the broker's time, or the producer's where the topic says so
+    arrived_ns: NDArray[np.int64]  # the broker's time, or the producer's where the topic says so; 0: none
     next_offset: int  # to read next: past marks of transactions, which have offsets and are no records
     end_offset: int  # after the last record that the broker had when it sent these
 
@@ -57,6 +57,21 @@ class Chunk:
 
     def __len__(self) -> int:
         return sum(len(part.values) for part in self.parts)
+
+
+def chunks(parts: list[Part]) -> Iterator[Chunk]:
+    """The same parts in pieces of a bounded size; those without records are left out."""
+    piece: list[Part] = []
+    records = 0
+    for part in parts:
+        if part.values:
+            piece.append(part)
+            records += len(part.values)
+        if records >= CHUNK_RECORDS:
+            yield Chunk(tuple(piece))
+            piece, records = [], 0
+    if piece:
+        yield Chunk(tuple(piece))
 
 
 class Drain:
@@ -83,8 +98,8 @@ class Drain:
         """Something of this partition was fetched and not yet taken."""
         return partition in self._fetcher._records
 
-    def take(self, on_error: Callable[[TopicPartition, Exception], None]) -> Chunk | None:
-        """All that was fetched, up to a chunk's size; what is wrong with a partition goes to `on_error`.
+    def take(self, on_error: Callable[[TopicPartition, Exception], None]) -> list[Part]:
+        """All that was fetched, so that the next fetch can begin; what is wrong goes to `on_error`.
 
         A part may be without records, where only its position moved.
         """
@@ -92,23 +107,17 @@ class Drain:
         if fetcher._fetch_task.done():
             raise KafkaError("the client's fetching ended")
         parts: list[Part] = []
-        records = 0
         for partition in list(fetcher._records):
-            if records >= CHUNK_RECORDS:
-                break
             fetched = fetcher._records.pop(partition)
             fetcher._notify(fetcher._wait_consume_future)
             if type(fetched) is not FetchResult:
                 on_error(partition, fetched._error)
             elif fetched.check_assignment(partition) and fetched.has_more():
                 try:
-                    part = self._part(partition, fetched)
+                    parts.append(self._part(partition, fetched))
                 except CorruptBatchError as broken:
                     on_error(partition, broken)
-                    continue
-                parts.append(part)
-                records += len(part.values)
-        return Chunk(tuple(parts)) if parts else None
+        return parts
 
     def _part(self, partition: TopicPartition, fetched: FetchResult) -> Part:
         unread = fetched._partition_records
@@ -142,7 +151,7 @@ class Drain:
             partition.partition,
             [record.value or b"" for record in found],
             np.fromiter([record.offset for record in found], np.int64, count),
-            np.fromiter([record.timestamp for record in found], np.int64, count) * NS_PER_MS,
+            np.maximum(np.fromiter([record.timestamp for record in found], np.int64, count), 0) * NS_PER_MS,
             unread.next_fetch_offset,
             self._consumer.highwater(partition),
         )

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from monitor.core.inputs import LinkChanged
 from monitor.edge.kafka_in.drain import Chunk
 
 Key = tuple[str, int]  # topic, partition
+
+GAPS: Final = (
+    "retention",  # the broker deleted them before we came
+    "truncated",  # the end is before our position: an unclean leader
+    "recreated",  # another topic of that name
+    "partition_gone",
+    "corrupt",  # a batch that stays broken
+    "too_large",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +47,7 @@ class Gap:
     partition: int
     first: int
     end: int
-    why: str  # "retention", "truncated", "recreated", "partition_gone", "corrupt", "too_large"
+    why: str  # one of GAPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from aiokafka.client import ConnectionGroup
 from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError, RecordTooLargeError
 
 from monitor.core.inputs import LinkChanged
-from monitor.edge.kafka_in.drain import NS_PER_MS, Chunk, CorruptBatchError, Drain, Part
+from monitor.edge.kafka_in.drain import NS_PER_MS, CorruptBatchError, Drain, Part, chunks
 from monitor.edge.kafka_in.facts import Fact, Gap, Key, Lag, Source, Started
 from monitor.edge.kafka_in.metadata import TopicNow, TopicsQuestion, topics_in
 
@@ -39,6 +39,8 @@ UPKEEP_S: Final = 0.2
 SILENT_S: Final = 1.0  # BLIND within 2 s needs this and one upkeep
 MUTE_S: Final = 10.0  # a partition that long without an answer: perhaps it is the client
 BACKOFF_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0)
+BUSY_RECORDS: Final = 512  # below it a record's own latency counts for more than the next fetch
+FETCH_TURNS: Final = 4
 CORRUPT_TRIES: Final = 3  # a batch broken on the wire is whole the next time; one broken on disk never is
 
 
@@ -113,21 +115,25 @@ class KafkaIn:
                     await asyncio.wait_for(self._ready.wait(), UPKEEP_S)
                 continue
             try:
-                chunk = drain.take(self._trouble)
-                if chunk is None:
+                parts = drain.take(self._trouble)
+                if not parts:
                     await drain.wait(UPKEEP_S)
                     continue
             except (KafkaError, OSError) as broken:
                 self._lost(drain, repr(broken))
                 continue
-            parts = tuple(part for part in chunk.parts if self._took(part))
-            if parts:
-                yield Chunk(parts)
-            # The fetcher's own tasks need the loop between two chunks, or the pipe runs dry.
-            await asyncio.sleep(0)
+            parts = [part for part in parts if self._took(part)]
+            if sum(len(part.values) for part in parts) >= BUSY_RECORDS:
+                # While these are judged the broker shall already fetch the next: the client's tasks need some
+                # turns of the loop to ask for them.
+                for _ in range(FETCH_TURNS):
+                    await asyncio.sleep(0)
+            for chunk in chunks(parts):
+                yield chunk
+                await asyncio.sleep(0)
 
     def _took(self, part: Part) -> bool:
-        """Note how far we are; says whether there is anything to hand on."""
+        """Note how far we are, before anything is handed on: another client would begin here."""
         key = (part.topic, part.partition)
         if key not in self.positions:
             return False  # its end was said meanwhile
@@ -136,7 +142,7 @@ class KafkaIn:
         self._corrupt.pop(key, None)
         if part.values:
             self._last_arrived_ns[key] = int(part.arrived_ns[-1])
-        return bool(part.values)
+        return True
 
     def _trouble(self, partition: TopicPartition, error: Exception) -> None:
         self._troubled[(partition.topic, partition.partition)] = error
