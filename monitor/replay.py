@@ -19,31 +19,11 @@ from monitor.core.decode import Decoded, Decoder
 from monitor.core.engine import Engine
 from monitor.core.identity import trace_digest
 from monitor.core.inputs import RecordsArrived, SourcePart
-from monitor.core.policy import DetectorPolicy, Mode, Policy
 from monitor.edge import files
 from monitor.settings import Config
+from monitor.settings.policy import policy_of
 
 NOT_AT_END = 1 << 62  # stands for "there is more", until a file has been read to its end
-
-
-def policy_of(config: Config, *, live: bool = True) -> Policy:
-    """What the engine judges by, from a configuration."""
-    return Policy(
-        site=config.site,
-        env=config.env,
-        digest=config.policy_digest,
-        detectors={
-            name: DetectorPolicy(Mode(chosen.mode), chosen.settings, chosen.level)
-            for name, chosen in config.detectors.items()
-        },
-        witnesses=frozenset(config.telemetry.witnesses),
-        parented=tuple(
-            {"hosts": entry.hosts, "strategies": entry.strategies} for entry in config.telemetry.parented
-        ),
-        clock_bound_ns=config.telemetry.clock_bound_ms * 1_000_000,
-        runbook=config.pages.runbook_url,
-        live=live,
-    )
 
 
 @dataclass

@@ -115,9 +115,15 @@ class Ledger:
     def counters(self) -> dict[str, int]:
         """What was duplicate, conflicting, over a bound ...; for metrics and people."""
         columns = {
-            "duplicates": t.DUPLICATES, "conflicts": t.CONFLICTS, "recycled": t.RECYCLED, "overflowed": t.OVERFLOWED,
-            "forgotten": t.FORGOTTEN, "skewed": t.SKEWED, "not_owner": t.NOT_OWNER, "unknown_side": t.UNKNOWN_SIDE,
-        }  # fmt: skip
+            "duplicates": t.DUPLICATES,
+            "conflicts": t.CONFLICTS,
+            "recycled": t.RECYCLED,
+            "overflowed": t.OVERFLOWED,
+            "forgotten": t.FORGOTTEN,
+            "skewed": t.SKEWED,
+            "not_owner": t.NOT_OWNER,
+            "unknown_side": t.UNKNOWN_SIDE,
+        }
         return {name: int(self.one[column]) for name, column in columns.items()}
 
     def attributes(self, who: int) -> dict[str, str]:
@@ -150,7 +156,8 @@ class Ledger:
         return {
             "o64": orders, "o32": orders, "id64": ids, "id32": ids, "x64": execs, "x32": execs,
             "p64": parents, "p32": parents, "p_text": parents, "p_books": parents,
-            "pair64": int(one[t.N_PAIRS]) + 1, "who64": int(one[t.N_WHOS]) + 1, "streams": int(one[t.N_STREAMS]) + 1,
+            "pair64": int(one[t.N_PAIRS]) + 1, "who64": int(one[t.N_WHOS]) + 1,
+            "streams": int(one[t.N_STREAMS]) + 1,
             "clocks": int(one[t.PARTS]),
         }  # fmt: skip
 
@@ -176,5 +183,6 @@ class Ledger:
 
 
 WHO_NAME_KINDS: Final = (
-    nm.ACCOUNT, nm.ENTITY, nm.DESK, nm.TRADER, nm.CLIENT, nm.STRATEGY, nm.ALGO, nm.BUILD, nm.HOST, nm.GATEWAY, nm.SESSION,
+    nm.ACCOUNT, nm.ENTITY, nm.DESK, nm.TRADER, nm.CLIENT, nm.STRATEGY, nm.ALGO, nm.BUILD, nm.HOST,
+    nm.GATEWAY, nm.SESSION,
 )  # fmt: skip

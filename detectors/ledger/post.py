@@ -74,7 +74,7 @@ def post_rows(
             )  # fmt: skip
         elif kind == Kind.ORDER_NEW:
             n = _order_new(
-                rows, r, at, n, text, out, o64, o32, id64, id32, id_index, x64, x32, p64, p32, p_index,
+                rows, r, at, n, text, out, o64, o32, id64, id32, id_index, x32, p64, p32, p_index,
                 p_text, p_books, pair64, pair_index, who64, who_index, host_build, clocks, one,
             )  # fmt: skip
         elif Kind.ORDER_ACK <= kind <= Kind.ORDER_RESTATE:
@@ -124,7 +124,7 @@ def _told_before(rows, r, kind, streams, stream_index, one):
 
 @inlined
 def _order_new(
-    rows, r, at, n, text, out, o64, o32, id64, id32, id_index, x64, x32, p64, p32, p_index,
+    rows, r, at, n, text, out, o64, o32, id64, id32, id_index, x32, p64, p32, p_index,
     p_text, p_books, pair64, pair_index, who64, who_index, host_build, clocks, one,
 ):  # fmt: skip
     """A child order was sent; perhaps its fills, or its end, were told before."""

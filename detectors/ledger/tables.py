@@ -35,10 +35,14 @@ HEARD_NS: Final = 1_000_000_000  # a partition not heard this long does not hold
 (QTY, FILLED, CONSUMED, WORKING, PX, SENT_AT, TOUCHED_AT) = range(7)
 ORDER64: Final = 7
 # Orders, int32.  SIGN: +1, -1, 0 unknown.
-(FLAGS, DATE, PARENT, WHO, SYMBOL, VENUE, SIGN, PAIR, SESSION, FIRST_ID, FIRST_EXEC, LAST_EXEC, NEXT) = range(13)
+(
+    FLAGS, DATE, PARENT, WHO, SYMBOL, VENUE, SIGN, PAIR, SESSION, FIRST_ID, FIRST_EXEC, LAST_EXEC, NEXT,
+) = range(13)
 ORDER32: Final = 13
 
-OPEN, ANNOUNCED, ANSWERED, DAY, CONDITIONAL, PACKAGE, MANUAL, KILLED, QUEUED, AUCTION, USED = (1 << bit for bit in range(11))
+OPEN, ANNOUNCED, ANSWERED, DAY, CONDITIONAL, PACKAGE, MANUAL, KILLED, QUEUED, AUCTION, USED = (
+    1 << bit for bit in range(11)
+)
 
 # Ids of orders: int64 HI, LO; int32 order, the older one with the same id, the next id of the same order.
 (ID_ORDER, ID_OLDER, ID_NEXT) = range(3)
@@ -67,11 +71,15 @@ P_KNOWN, P_DONE, P_HELD = 1, 2, 4
 PAIR64: Final = 6
 
 # Attributions, int64: in the order of `WHO_KINDS`.
-(W_ACCOUNT, W_ENTITY, W_DESK, W_TRADER, W_CLIENT, W_STRATEGY, W_ALGO, W_BUILD, W_HOST, W_GATEWAY, W_SESSION) = range(11)
+(
+    W_ACCOUNT, W_ENTITY, W_DESK, W_TRADER, W_CLIENT, W_STRATEGY, W_ALGO, W_BUILD, W_HOST, W_GATEWAY, W_SESSION,
+) = range(11)
 W_SENT_AT: Final = 11  # when it last sent an order; not part of what it is
 WHO_KEYS: Final = 11
 WHO64: Final = 12
-WHO_KINDS: Final = ("account", "entity", "desk", "trader", "client", "strategy", "algo", "build", "host", "gateway", "session")
+WHO_KINDS: Final = (
+    "account", "entity", "desk", "trader", "client", "strategy", "algo", "build", "host", "gateway", "session",
+)
 
 # Clocks of partitions, int64.
 (C_CLOCK, C_HEARD, C_TRUST, C_AHEAD_TS, C_AHEAD_HOST, C_AHEAD_COUNT) = range(6)
@@ -80,11 +88,13 @@ CLOCK64: Final = 6
 # One-off numbers of the ledger, int64.
 (
     LOW, NEWEST, LOW_PART, PARTS,
-    N_ORDERS, N_IDS, FREE_ID, QUEUE_HEAD, QUEUE_TAIL, N_EXECS, FIRST_EXEC_KEPT, N_PARENTS, N_PAIRS, N_WHOS, N_STREAMS,
+    N_ORDERS, N_IDS, FREE_ID, QUEUE_HEAD, QUEUE_TAIL, N_EXECS, FIRST_EXEC_KEPT, N_PARENTS, N_PAIRS, N_WHOS,
+    N_STREAMS,
     COLD, NEWEST_DATE, RETAIN, UNKNOWN_ACCOUNT,
     TODO, TODO_CURSOR, TODO_ORDER, TODO_AT,
     # counters for people and metrics
-    DUPLICATES, CONFLICTS, RECYCLED, OVERFLOWED, FORGOTTEN, SKEWED, NOT_OWNER, UNKNOWN_SIDE, PARENT_HAND, OPEN_ORDERS,
+    DUPLICATES, CONFLICTS, RECYCLED, OVERFLOWED, FORGOTTEN, SKEWED, NOT_OWNER, UNKNOWN_SIDE, PARENT_HAND,
+    OPEN_ORDERS,
 ) = range(33)
 ONE_OFFS: Final = 33
 # fmt: on

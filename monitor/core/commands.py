@@ -19,7 +19,9 @@ class Halt:
     """
 
     payload: Mapping[str, Any]
-    evidence: tuple[tuple[int, int, int], ...] = ()  # (part, first, last): records to copy into the audit trail
+    evidence: tuple[
+        tuple[int, int, int], ...
+    ] = ()  # (part, first, last): records to copy into the audit trail
     again: bool = False
 
     @property

@@ -178,8 +178,9 @@ class TableRows:
                 return
         text, offsets = _buffers(column)
         kernels.codes_of_texts(
-            np.frombuffer(text, np.uint8), nm.as_words(text), offsets, indices, has, int(field.type), field.more,
-            int(TEXT_BYTES_MAX[index]), values, self.doubted, known, *self._names.tables,
+            np.frombuffer(text, np.uint8), nm.as_words(text), offsets, indices, has,
+            int(field.type), field.more, int(TEXT_BYTES_MAX[index]),
+            values, self.doubted, known, *self._names.tables,
         )  # fmt: skip
 
     def _ids(self, index: int, column: pa.Array, has: NDArray[np.bool_]) -> None:

@@ -12,13 +12,15 @@ from typing import Final
 
 from detectors.contract import Result
 from monitor.core.commands import Command, Record
-from monitor.core.inputs import CommandSettled, LinkChanged, RecordsArrived, TimePassed
+from monitor.core.inputs import CommandSettled, LinkChanged, RecordsArrived, RecordsLost, TimePassed
 
 BLIND_NS: Final = 2_000_000_000
-FEED: Final = "kafka"  # the link whose loss makes us blind
+FEED: Final = "kafka"  # the link whose loss makes us blind; "<topic>/<partition>" is a part of it
 UNDECODABLE_SHARE_MAX: Final = 0.01
 UNDECODABLE_WINDOW_NS: Final = 10_000_000_000
 UNDECODABLE_RECORDS_MIN: Final = 100
+LAG_NS: Final = 2_000_000_000
+REASONS_MAX: Final = 16  # of a kind, in one lease
 
 
 class Doubt:
@@ -29,10 +31,11 @@ class Doubt:
         self._said: set[str] = set()
         self._down: dict[str, tuple[int, str]] = {}
         self._moved_at: dict[int, int] = {}
-        self._now_ns = 0
         self._window_at = 0
         self._read = self._broken = 0
         self._unreadable = False
+        self._lost: set[str] = set()
+        self._lagging_since: dict[int, int] = {}
         self._paged: dict[str, str] = {}
         self._status: tuple[str, tuple[Mapping[str, str], ...], tuple[str, ...]] = ("judging", (), ())
 
@@ -52,6 +55,10 @@ class Doubt:
             self._moved_at[part] = now_ns
             self._read += last - first + 1
         self._broken += len(arrived.quarantined)
+
+    def lost(self, lost: RecordsLost) -> None:
+        """A run of records was never judged."""
+        self._lost.add(f"records of {lost.topic}/{lost.partition} were lost")
 
     def link(self, changed: LinkChanged) -> Iterator[Command]:
         """A socket opened or broke."""
@@ -76,12 +83,11 @@ class Doubt:
         self, passed: TimePassed, results: Mapping[str, Result]
     ) -> Iterator[tuple[str, str, str, bool]]:
         """Judge our own sight; yields pages about ourselves: (key, what, reason, resolved)."""
-        self._now_ns = passed.now_ns
         self._measure_broken(passed.now_ns)
         blind = {
             f"link {link} down": "blind_link"
             for link, (since, _) in self._down.items()
-            if link.startswith(FEED) and passed.now_ns - since >= BLIND_NS
+            if (link == FEED or "/" in link) and passed.now_ns - since >= BLIND_NS
         }
         for part in passed.lagging:
             since = self._moved_at.setdefault(part, passed.now_ns)
@@ -90,12 +96,18 @@ class Doubt:
         degraded = {f"detector {name} failed": "detector_fault" for name in self.faults}
         if self._unreadable:
             degraded["more than 1 % of the records cannot be read"] = "undecodable"
+        self._lagging_since = {part: self._lagging_since.get(part, passed.now_ns) for part in passed.lagging}
+        late = tuple(
+            f"partition {part} lags"
+            for part, since in self._lagging_since.items()
+            if passed.now_ns - since >= LAG_NS
+        )
         stale = sorted(question for question, result in results.items() if not result.is_known)
         if blind:
             self._status = ("blind", ({},), tuple(sorted(blind)))
-        elif degraded or stale or passed.lagging:
-            lag = tuple(f"partition {part} lags" for part in passed.lagging)
-            self._status = ("degraded", (), (*sorted(degraded), *stale[:16], *lag))
+        elif degraded or stale or late or self._lost:
+            why = (*sorted(degraded), *stale[:REASONS_MAX], *late, *sorted(self._lost)[:REASONS_MAX])
+            self._status = ("degraded", (), why)
         else:
             self._status = ("judging", (), ())
         wanted = blind | {what: reason for what, reason in degraded.items() if reason != "detector_fault"}

@@ -40,9 +40,12 @@ from monitor.core.inputs import (
     GatewaySaid,
     Input,
     LinkChanged,
+    MessageRefused,
     OperatorSaid,
     PeerSaid,
+    ReadingStarted,
     RecordsArrived,
+    RecordsLost,
     SourcePart,
     TimePassed,
 )
@@ -111,6 +114,12 @@ class Engine:
                 commands = list(self.doubt.settled(happened))
             case LinkChanged():
                 commands = list(self.doubt.link(happened))
+            case ReadingStarted():
+                commands = list(self._begin(happened))
+            case RecordsLost():
+                commands = list(self._mark_lost(happened))
+            case MessageRefused():
+                commands = list(self._suspect(happened))
             case _:
                 assert_never(happened)
         return commands
@@ -139,6 +148,23 @@ class Engine:
         for batch in self.sequencer.offer(arrived.batch, arrived.ranges, arrived.end_offsets):
             yield from self._judge(batch)
 
+    def _begin(self, started: ReadingStarted) -> Iterator[Command]:
+        """A partition's reading begins; from the session's start on, nothing is a past that we have not seen."""
+        part = self.part_of(SourcePart(started.topic, started.partition))
+        self.next_offsets[part] = started.offset
+        if started.sees_the_session:
+            self.ledger.one[ledger_tables.COLD] = 0
+        elif not started.sees_the_session and started.why != "snapshot":
+            self.ledger.one[ledger_tables.COLD] = 1
+        yield Record("reading.began", {"part": part, "cold": self.ledger.cold})
+
+    def _mark_lost(self, lost: RecordsLost) -> Iterator[Command]:
+        """Records that nobody will ever judge: said aloud, and doubted until a person has looked."""
+        self.doubt.lost(lost)
+        yield Record("gap.marked", {"topic": lost.topic, "partition": lost.partition, "why": lost.why})
+        what = f"{lost.topic}/{lost.partition}: records {lost.first} to {lost.end} are lost ({lost.why})"
+        yield self._page_self(f"lost/{lost.topic}/{lost.partition}", what, "gap")
+
     def _judge(self, batch: Batch) -> Iterator[Command]:
         for postings in self.ledger.post(batch):
             breaches: list[tuple[int, int, Breach]] = []
@@ -166,6 +192,12 @@ class Engine:
             yield self._page_self(
                 f"{name}_fault", f"detector {name} failed and judges no more: {why}", "detector_fault"
             )
+
+    def _suspect(self, refused: MessageRefused) -> Iterator[Command]:
+        """A message without effect.  One that only a forger or a broken key would send wakes somebody."""
+        if refused.is_security:
+            what = f"a message was refused: {refused.reason} ({refused.detail})"
+            yield self._page_self(f"security/{refused.reason}", what, "forged_message")
 
     # --- breaches -----------------------------------------------------------------------------
 
@@ -237,8 +269,14 @@ class Engine:
             key=identity,
             severity="halt",
             summary=phone.stopped(
-                scope.text, level.word, why, breach.exposed_usd, self._others_trade(scope), identity,
-                self.policy.runbook, breach.reason,
+                scope.text,
+                level.word,
+                why,
+                breach.exposed_usd,
+                identity,
+                self.policy.runbook,
+                breach.reason,
+                others=self._others_trade(scope),
             ),
             labels={"detector": breach.detector, "reason_code": breach.reason, "level": level.word},
             details=payload,
@@ -349,6 +387,8 @@ class Engine:
         """The wall clock moves what is ours (lease, deadlines) and, where nothing lags, the stream's time."""
         now = passed.now_ns
         self._wall_ns = max(now, self._wall_ns)
+        for batch in self.sequencer.tick(now):
+            yield from self._judge(batch)
         if self._heard:
             self._anchor, self._heard = (self.ledger.low_ns, now), False
         elif self._anchor is not None and not passed.lagging and not self.sequencer.lagging:
@@ -519,7 +559,7 @@ class Engine:
             if f"detectors/{name}" in state:
                 detector.restore(state[f"detectors/{name}"])
         self.parts = [SourcePart(topic, partition) for topic, partition in own["parts"]]
-        self.next_offsets = {part: offset for part, offset in own["next_offsets"]}
+        self.next_offsets = dict(own["next_offsets"])
         self._rungs = {(d, r, s): (Rung(rung), at_ns) for d, r, s, rung, at_ns in own["rungs"]}
         self._incidents = dict(own["incidents"])
         self._siblings = [(at, d, r, Scope.parse(text)) for at, d, r, text in own["siblings"]]

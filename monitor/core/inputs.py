@@ -34,9 +34,13 @@ class RecordsArrived:
     """Records of one or several partitions, decoded, in the order in which they were read."""
 
     batch: Batch
-    ranges: tuple[tuple[int, int, int], ...]  # (part, first offset, last offset) read, broken records included
+    ranges: tuple[
+        tuple[int, int, int], ...
+    ]  # (part, first offset, last offset) read, broken records included
     quarantined: tuple[Quarantined, ...] = ()
-    end_offsets: tuple[tuple[int, int], ...] = ()  # (part, offset after the last record there is), where known
+    end_offsets: tuple[
+        tuple[int, int], ...
+    ] = ()  # (part, offset after the last record there is), where known
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,52 @@ class LinkChanged:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ReadingStarted:
+    """Reading of a partition begins here."""
+
+    topic: str
+    partition: int
+    offset: int
+    why: str  # "snapshot", "session", "nothing_since", "beginning", "new_partition"
+
+    @property
+    def sees_the_session(self) -> bool:
+        """Whether nothing of the running session lies before it."""
+        return self.why in ("session", "nothing_since") or (self.why == "beginning" and self.offset == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsLost:
+    """Records [first, end) of a partition will never be read; `end` below `first`: its offsets went back."""
+
+    topic: str
+    partition: int
+    first: int
+    end: int
+    why: str  # "retention", "truncated", "recreated", "partition_gone", "corrupt", "too_large"
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRefused:
+    """Something came in over the roads that may not be obeyed."""
+
+    reason: str  # closed list: monitor.core.envelope.Why
+    detail: str
+    is_security: bool  # what only a forger or a broken key would do
+    at_ns: int
+
+
 Input = (
-    RecordsArrived | TimePassed | OperatorSaid | GatewaySaid | PeerSaid | CommandSettled | LinkChanged
+    RecordsArrived
+    | TimePassed
+    | OperatorSaid
+    | GatewaySaid
+    | PeerSaid
+    | CommandSettled
+    | LinkChanged
+    | ReadingStarted
+    | RecordsLost
+    | MessageRefused
 )

@@ -16,9 +16,12 @@ from monitor.core.inputs import (
     GatewaySaid,
     Input,
     LinkChanged,
+    MessageRefused,
     OperatorSaid,
     PeerSaid,
+    ReadingStarted,
     RecordsArrived,
+    RecordsLost,
     TimePassed,
 )
 
@@ -51,6 +54,20 @@ def line_of_fact(happened: Input) -> Line:
                 "what": happened.what, "key": happened.key, "road": happened.road, "ok": happened.ok,
                 "at": happened.at_ns, "detail": happened.detail,
             }  # fmt: skip
+        case ReadingStarted():
+            return "reading.started", {
+                "topic": happened.topic, "partition": happened.partition, "offset": happened.offset, "why": happened.why,
+            }  # fmt: skip
+        case RecordsLost():
+            return "records.lost", {
+                "topic": happened.topic, "partition": happened.partition, "first": happened.first,
+                "end": happened.end, "why": happened.why, "at": happened.at_ns,
+            }  # fmt: skip
+        case MessageRefused():
+            return "message.refused", {
+                "reason": happened.reason, "detail": happened.detail, "security": happened.is_security,
+                "at": happened.at_ns,
+            }  # fmt: skip
         case LinkChanged():
             return "link.moved", {
                 "link": happened.link,
@@ -75,6 +92,19 @@ def fact_of(what: str, fields: Mapping[str, Any]) -> Input | None:
             return CommandSettled(
                 fields["what"], fields["key"], fields["road"], fields["ok"], fields["at"], fields["detail"]
             )
+        case "reading.started":
+            return ReadingStarted(fields["topic"], fields["partition"], fields["offset"], fields["why"])
+        case "records.lost":
+            return RecordsLost(
+                fields["topic"],
+                fields["partition"],
+                fields["first"],
+                fields["end"],
+                fields["why"],
+                fields["at"],
+            )
+        case "message.refused":
+            return MessageRefused(fields["reason"], fields["detail"], fields["security"], fields["at"])
         case "link.moved":
             return LinkChanged(fields["link"], fields["up"], fields["at"], fields["detail"])
         case _:

@@ -1,7 +1,10 @@
 """What a person woken at night reads first.  One line, fixed in form, nothing claimed that was not seen.
 
->>> stopped("host=smars-8", "halt_cancel", "3 children after parent done", 96_400.0, True, "7f3a9c", "runbook", "child_after_done")
-'STOPPED host=smars-8 (no new, cancelling) | why: 3 children after parent done | exposed $96k | others trading | halt 7f3a | next: runbook#child-after-done'
+>>> why = "3 children after parent done"
+>>> line = stopped("host=smars-8", "halt_cancel", why, 96_400.0, "7f3a9c", "runbook", "child_after_done", others=True)
+>>> print(line.replace(" | exposed", "\\n| exposed"))
+STOPPED host=smars-8 (no new, cancelling) | why: 3 children after parent done
+| exposed $96k | others trading | halt 7f3a | next: runbook#child-after-done
 """
 
 from __future__ import annotations
@@ -23,10 +26,11 @@ def stopped(
     level: str,
     why: str,
     exposed_usd: float | None,
-    others: bool,
     halt_id: str,
     runbook: str,
     reason: str,
+    *,
+    others: bool,
 ) -> str:
     """The first line of a halt's page."""
     return " | ".join(
@@ -34,7 +38,7 @@ def stopped(
             f"STOPPED {plain(scope)} ({DOES[level]})",
             f"why: {plain(why)}",
             f"exposed {money(exposed_usd)}",
-            _others(scope, others),
+            _others(scope, others=others),
             f"halt {halt_id[:4]}",
             f"next: {anchor(runbook, reason)}",
         )
@@ -56,7 +60,8 @@ def warned(scope: str, why: str, exposed_usd: float | None, mode: str, runbook: 
 def unanswered(scope: str, gateways: tuple[str, ...], halt_id: str, runbook: str) -> str:
     """The first line when nobody, or not everybody, says that a halt holds."""
     who = ", ".join(plain(name) for name in gateways if name) or "any gateway"
-    return f"NOT CONFIRMED {plain(scope)} | no answer from {who[:TEXT_MAX]} | halt {halt_id[:4]} | next: {anchor(runbook, 'halt_unconfirmed')}"
+    told = f"NOT CONFIRMED {plain(scope)} | no answer from {who[:TEXT_MAX]} | halt {halt_id[:4]}"
+    return f"{told} | next: {anchor(runbook, 'halt_unconfirmed')}"
 
 
 def ourselves(what: str, runbook: str, reason: str) -> str:
@@ -87,7 +92,7 @@ def anchor(runbook: str, reason: str) -> str:
     return f"{runbook}#{reason.replace('_', '-')}"
 
 
-def _others(scope: str, others: bool) -> str:
+def _others(scope: str, *, others: bool) -> str:
     if scope == "*":
         return "whole firm"
     return "others trading" if others else "no other flow seen"

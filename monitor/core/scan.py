@@ -20,7 +20,7 @@ import numpy as np
 
 from detectors import event as ev
 from detectors import names as nm
-from detectors.kernel import compiled_with_bounds
+from detectors.kernel import compiled_with_bounds, inlined_with_bounds
 from detectors.names import first_bytes, hash_id, intern, word_at
 from monitor.core import scan_fields as sf
 from monitor.core.scan_words import KEYS, KINDS, LISTS, QUOTE, string_end, vocabulary
@@ -78,7 +78,7 @@ _T_DATE, _T_FLAGS, _T_ANY = int(sf.Type.DATE), int(sf.Type.FLAGS), int(sf.Type.A
 _POSITIVE, _NOT_NEGATIVE = int(sf.Sign.POSITIVE), int(sf.Sign.NOT_NEGATIVE)
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def _skip(text, at, end):
     """The next byte that is not white space."""
     while at < end:
@@ -89,7 +89,7 @@ def _skip(text, at, end):
     return at
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def _number(text, at, end, tokens, token):
     """Read a number of at most 19 digits and no exponent; where it ends, or -1."""
     negative = 0
@@ -133,7 +133,7 @@ def _number(text, at, end, tokens, token):
     return at
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def _array_end(text, words, at, end):
     """Where an array of ordinary strings ends (behind its bracket), or -1."""
     at = _skip(text, at + 1, end)
@@ -180,7 +180,7 @@ def _compact(text, words, at, end, flags_text):
     return size
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def day_of(text, at):
     """Days since 1970-01-01 of YYYY-MM-DD, or a number below all of them."""
     for index in range(10):
@@ -215,7 +215,7 @@ def day_of(text, at):
     return shifted * 365 + shifted // 4 - shifted // 100 + shifted // 400 + in_year - 719_468
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def _tokens(text, words, at, end, tokens, stamps, others, serial):
     """Cut one object into tokens.  How many; -1 for the judge.  tokens[0, 0] is the kind's, if it has one."""
     at = _skip(text, at, end)
@@ -302,7 +302,7 @@ def _tokens(text, words, at, end, tokens, stamps, others, serial):
         at = _skip(text, at + 1, end)
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def _fixed(digits, decimals):
     """Digits with a decimal point to fixed point 1e-8, half to even; -1 if that is over int64."""
     value = np.uint64(digits)
@@ -319,7 +319,7 @@ def _fixed(digits, decimals):
     return np.int64(whole)
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def _fill(text, words, kind, count, tokens, row, flags_text):
     """Check the tokens and write the numbers of the row.  False for the judge.
 
@@ -405,9 +405,9 @@ def _fill(text, words, kind, count, tokens, row, flags_text):
     return True
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def _one(text, words, start, end, kinds, sources, tokens, stamps, others, serial, row, flags_text):
-    """Read one record into its row, names excepted.  What it is; ACCEPTED comes with 4 × its tokens."""
+    """Read one record into its row, names excepted.  ACCEPTED comes with four times its tokens."""
     if end - start > sf.RECORD_BYTES_MAX:
         return JUDGE
     count = _tokens(text, words, start, end, tokens, stamps, others, serial)

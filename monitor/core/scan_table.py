@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from detectors import event as ev
-from detectors.kernel import compiled_with_bounds
+from detectors.kernel import compiled_with_bounds, inlined_with_bounds
 from detectors.names import hash_id, intern
 from monitor.core import scan_fields as sf
 from monitor.core.scan import day_of
@@ -28,7 +28,7 @@ _POSITIVE, _NOT_NEGATIVE = int(sf.Sign.POSITIVE), int(sf.Sign.NOT_NEGATIVE)
 _SIGNED_KIND, _SIGNED_FIELD = sf.SIGNED
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def _code_of(text, words, start, length, sort, more, bytes_max, slots, lengths, arena, counts):
     """What a text stands for, NONE for the judge."""
     if sort == _KIND:
@@ -104,7 +104,7 @@ def hashes_of_ids(words, offsets, has, bytes_max, high, low, at, doubted):
                 at[row] = start << 8 | length
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def _sign_fits(value, sign):
     return value > 0 if sign == _POSITIVE else value >= 0 or sign != _NOT_NEGATIVE
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.kernel import compiled_with_bounds
+from detectors.kernel import compiled_with_bounds, inlined_with_bounds
 from detectors.names import first_bytes, word_at
 from monitor.core import scan_fields as sf
 
@@ -61,7 +61,7 @@ def _laid_out() -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint64]], ...]:
 (_VOCABULARY,) = _laid_out()
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def string_end(words, at, end):
     """Where an ordinary string's closing quote is, or -1: an escape, a control, a byte over 0x7F, no end."""
     while at < end:
@@ -86,7 +86,7 @@ def string_end(words, at, end):
     return -1
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def vocabulary(words, start, length, group):
     """The code of a word within its group, from 1; 0 if it is not in it."""
     if length < 1 or length > _LONGEST:

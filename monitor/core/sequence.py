@@ -18,6 +18,7 @@ from detectors.contract import Batch, Int64Array
 BACKLOG_RECORDS: Final = 1_000  # a partition with more than this unread is catching up
 JUMP_NS: Final = 5_000_000_000  # a lone event this far ahead of the next one is dated wrongly
 # Rows that may wait: 560 bytes each, 224 MB.  Beyond it the oldest leave out of order, and it is counted.
+STUCK_NS: Final = 1_000_000_000
 ROWS_WAITING_MAX: Final = 400_000
 NOTHING: Final = np.zeros((0, ev.COLUMNS), np.int64)
 
@@ -30,6 +31,8 @@ class Sequencer:
         self._waiting: dict[int, list[Batch]] = {}
         self._reached: dict[int, int] = {}
         self._read_to: dict[int, int] = {}
+        self._moved_at: dict[int, int] = {}
+        self._now_ns = 0
         self._rows = 0
         self.overrun = 0
 
@@ -54,6 +57,7 @@ class Sequencer:
     ) -> Iterator[Batch]:
         """Take rows in; give out what may be judged now."""
         self._read_to.update((part, last) for part, _, last in ranges)
+        self._moved_at.update((part, self._now_ns) for part, _, _ in ranges)
         for part, end in ends:
             self._backlog[part] = end - self._read_to.get(part, end - 1) - 1
         if not self.is_catching_up and not self._rows:
@@ -61,6 +65,15 @@ class Sequencer:
             return
         self._take(batch)
         yield from self.release()
+
+    def tick(self, now_ns: int) -> Iterator[Batch]:
+        """Time has passed: a partition with a backlog that does not move (its leader is dead) holds nobody back."""
+        self._now_ns = now_ns
+        for part in self.lagging:
+            if now_ns - self._moved_at.setdefault(part, now_ns) > STUCK_NS:
+                self._backlog[part] = 0
+        if self._rows:
+            yield from self.release()
 
     def release(self) -> Iterator[Batch]:
         """Give out the rows whose time every partition with a backlog has reached."""

@@ -1,0 +1,223 @@
+"""Does what the engine says, in its order; nothing here decides.
+
+A halt's line is in the audit trail before it is sent; it leaves on both roads at once, and
+neither waits for the other, nor for a page, a console or a disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from monitor.core import journal
+from monitor.core.commands import Command, DeadLetter, Halt, Lease, Page, Record, Save, State
+from monitor.core.envelope import seal
+from monitor.core.inputs import CommandSettled, Input, SourcePart
+from monitor.core.keyring import Signer
+from monitor.core.roads import road_of, state_parts, state_road
+from monitor.edge.audit import AuditTrail
+from monitor.edge.clock import Clock
+from monitor.edge.kafka_out import DeadLetterBytes, DeadLetters, KafkaOut
+from monitor.edge.metrics import Metrics
+from monitor.edge.mqtt_out import Message, MqttOut
+from monitor.edge.pager import Alertmanager, Webhook
+
+DEADLINE_S: Final = 1.0  # of one attempt to say how it went; the roads go on trying by themselves
+
+
+@dataclass
+class Roads:
+    """The two ways out of the house."""
+
+    kafka: KafkaOut
+    mqtt: MqttOut
+
+
+@dataclass
+class Performer:
+    """Commands in, deeds done, outcomes back through `tell`."""
+
+    site: str
+    env: str
+    issuer: str
+    boot: str
+    signer: Signer
+    clock: Clock
+    audit: AuditTrail
+    metrics: Metrics
+    log: Any
+    tasks: asyncio.TaskGroup
+    tell: Callable[[Input], None]
+    parts: Callable[[int], SourcePart]
+    save: Callable[[], None]
+    keep_evidence: Callable[[Halt], None]
+    roads: Roads | None = None
+    dead_letters: DeadLetters | None = None
+    pagers: list[Alertmanager | Webhook] = field(default_factory=list)
+    state: list[Message] = field(default_factory=list)  # what is true now: said again after a reconnect
+    _seq: int = 0
+    _state_parts: int = 1
+
+    def perform(self, command: Command) -> None:
+        """Do one command.  Returns at once: what takes time is done beside."""
+        line = journal.line_of_command(command)
+        if line is not None:
+            self.write(*line)
+        match command:
+            case Halt():
+                self._halt(command)
+            case State():
+                self._state(command)
+            case Lease():
+                self._lease(command)
+            case Page():
+                self._page(command)
+            case DeadLetter():
+                self._bury(command)
+            case Save():
+                self.save()
+            case Record():
+                self._note(command)
+
+    def write(self, what: str, fields: Mapping[str, Any]) -> None:
+        """One line into the audit trail."""
+        self.audit.append(what, fields, self.clock.now_ns())
+        self.metrics.audit_lines.inc()
+
+    def stamp(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that only we know: who says it, in which life, when, after which line of the trail."""
+        self._seq += 1
+        stamped = {
+            "v": 1,
+            "site": self.site,
+            "env": self.env,
+            **payload,
+            "issuer": self.issuer,
+            "boot": self.boot,
+            "seq": self._seq,
+            "issued_at": self.clock.now_ns(),
+        }
+        if payload["type"] in ("halt", "lease"):
+            stamped["audit_head"] = self.audit.head.payload
+        return stamped
+
+    # --- halts --------------------------------------------------------------------------------
+
+    def _halt(self, command: Halt) -> None:
+        stamped = self.stamp(command.payload)
+        raw = seal(stamped, [self.signer])
+        road = road_of(stamped)
+        self._spawn(self._by_kafka("halt", command.halt_id, road.kafka_topic, road.kafka_key, raw))
+        self._spawn(self._by_mqtt("halt", command.halt_id, road.mqtt_topic, raw, retain=road.retain))
+        if command.again:
+            return
+        self.metrics.halts(stamped["detector"]).inc()
+        self.log.critical(
+            "halt.sent",
+            scope=stamped["scope"],
+            level=stamped["level"],
+            reason=stamped["reason_code"],
+            halt_id=command.halt_id,
+        )
+        self.keep_evidence(command)
+
+    def _spawn(self, work: Any) -> None:
+        self.tasks.create_task(work)
+
+    async def _by_kafka(self, what: str, key: str, topic: str, kafka_key: str, raw: bytes) -> None:
+        assert self.roads is not None
+        outcome = await self.roads.kafka.publish(topic, kafka_key, raw, DEADLINE_S)
+        self.settled(what, key, "kafka", ok=outcome.ok, latency_s=outcome.latency_s, detail=outcome.detail)
+
+    async def _by_mqtt(self, what: str, key: str, topic: str, raw: bytes, *, retain: bool) -> None:
+        assert self.roads is not None
+        outcome = await self.roads.mqtt.publish(topic, raw, retain=retain, deadline_s=DEADLINE_S)
+        self.settled(what, key, "mqtt", ok=outcome.ok, latency_s=outcome.latency_s, detail=outcome.detail)
+
+    def settled(self, what: str, key: str, road: str, *, ok: bool, latency_s: float, detail: str) -> None:
+        """Tell the engine what became of a halt or a page; of what is said each second only failures."""
+        if what == "halt":
+            self.metrics.publish_seconds(road).observe(latency_s)
+            if not ok:
+                self.metrics.publish_failures(road).inc()
+            self.log.info(
+                "halt.settled", road=road, ok=ok, latency_ms=round(latency_s * 1e3, 1), detail=detail
+            )
+        if what in ("halt", "page") or not ok:
+            self.tell(CommandSettled(what, key, road, ok, self.clock.now_ns(), detail))
+
+    # --- what is said again and again ---------------------------------------------------------
+
+    def _state(self, command: State) -> None:
+        self.metrics.halts_open.set(len(command.open))
+        payloads = state_parts(command.open, command.closed, command.policy_digest)
+        messages: list[Message] = []
+        for number, payload in enumerate(payloads, 1):
+            stamped = self.stamp(payload)
+            raw = seal(stamped, [self.signer])
+            road = road_of(stamped)
+            messages.append(Message(road.mqtt_topic, raw, retained=True))
+            key = f"state/{number}"
+            self._spawn(self._by_kafka("state", key, road.kafka_topic, road.kafka_key, raw))
+            self._spawn(self._by_mqtt("state", key, road.mqtt_topic, raw, retain=True))
+        for number in range(len(payloads) + 1, self._state_parts + 1):  # parts that are no more
+            road = state_road(self.site, self.issuer, number, self._state_parts)
+            self._spawn(self._by_mqtt("state", f"state/{number}", road.mqtt_topic, b"", retain=True))
+        self._state_parts = len(payloads)
+        self.state = messages
+
+    def lease_message(self, status: str, blind_of: list[Mapping[str, str]], digest: str) -> Message:
+        """A lease as it goes out; also the Last Will, which says that we are blind of everything."""
+        stamped = self.stamp(
+            {"type": "lease", "status": status, "blind_of": blind_of, "policy_digest": digest}
+        )
+        return Message(road_of(stamped).mqtt_topic, seal(stamped, [self.signer]))
+
+    def _lease(self, command: Lease) -> None:
+        assert self.roads is not None
+        self.metrics.say_status(command.status)
+        message = self.lease_message(command.status, list(command.blind_of), command.policy_digest)
+        road = road_of({"type": "lease", "site": self.site, "issuer": self.issuer})
+        self._spawn(self._by_kafka("lease", "lease", road.kafka_topic, road.kafka_key, message.payload))
+        self._spawn(self._by_mqtt("lease", "lease", message.topic, message.payload, retain=False))
+
+    # --- people -------------------------------------------------------------------------------
+
+    def _page(self, command: Page) -> None:
+        self.metrics.pages(command.severity).inc()
+        for pager in self.pagers:
+            pager.submit(command)
+        say = self.log.info if command.resolved else self.log.critical
+        say("page.resolved" if command.resolved else "page.sent", summary=command.summary, key=command.key)
+
+    def _note(self, command: Record) -> None:
+        if command.what == "breach.seen":
+            self.metrics.breaches(command.fields["detector"], command.fields["severity"]).inc()
+        elif command.what != "lease.commanded":
+            self.log.info(command.what, **{k: v for k, v in command.fields.items() if k != "event"})
+
+    def _bury(self, command: DeadLetter) -> None:
+        broken = command.record
+        source = self.parts(broken.part)
+        self.metrics.quarantined(broken.reason).inc()
+        self.log.warning(
+            "record.quarantined",
+            topic=source.topic,
+            partition=source.partition,
+            offset=broken.offset,
+            path=broken.path,
+            reason=broken.reason,
+            detail=broken.detail,
+        )
+        if self.dead_letters is not None:
+            told = {
+                "topic": source.topic, "partition": source.partition, "offset": broken.offset,
+                "path": broken.path, "reason": broken.reason, "detail": broken.detail,
+            }  # fmt: skip
+            headers = (("knightwatch", json.dumps(told).encode()),)
+            sent = self.dead_letters.submit(DeadLetterBytes(broken.raw, headers))
+            if not sent:
+                self.metrics.dead_letters("lost").inc()
