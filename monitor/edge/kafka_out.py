@@ -36,6 +36,7 @@ OUTBOX_KEYS_MAX: Final = 10_000
 
 DEAD_LETTERS_MAX: Final = 10_000
 DEAD_LETTER_BYTES_MAX: Final = 64 * 1024 * 1024  # of all that wait
+DEAD_LETTER_KEPT_BYTES: Final = 900 * 1024  # what a broker takes by default is 1 MiB, headers and all
 DEAD_LETTERS_AT_ONCE: Final = 500
 DEAD_LETTER_S_MAX: Final = 10.0
 REPLICAS_MAX: Final = 3
@@ -232,7 +233,7 @@ class DeadLetters:
         self._on_settled = on_settled
         self._heap = _Heap()
         self._more = asyncio.Event()
-        self.lost = 0  # refused because too many were waiting
+        self.lost = 0  # too many were waiting, or no broker takes one so large
 
     @property
     def waiting(self) -> int:
@@ -273,17 +274,26 @@ class DeadLetters:
         heap, began_s = self._heap, time.monotonic()
         letters = [heap.letters[n] for n in range(min(len(heap.letters), DEAD_LETTERS_AT_ONCE))]
         async with asyncio.timeout(DEAD_LETTER_S_MAX):
-            flights = [
-                await producer.send(self._topic, value=letter.value, headers=list(letter.headers))
-                for letter in letters
-            ]
-            await asyncio.gather(*flights)
+            taken = await asyncio.gather(*(self._one(producer, letter) for letter in letters))
         for letter in letters:
             heap.letters.popleft()
             heap.size_bytes -= len(letter.value)
+        self.lost += taken.count(False)
         if not heap.letters:
             self._more.clear()
-        self._on_settled(len(letters), Outcome(ok=True, latency_s=time.monotonic() - began_s))
+        self._on_settled(taken.count(True), Outcome(ok=True, latency_s=time.monotonic() - began_s))
+
+    async def _one(self, producer: AIOKafkaProducer, letter: DeadLetterBytes) -> bool:
+        """False if no broker will ever take it."""
+        value, headers = letter.value, list(letter.headers)
+        if len(value) > DEAD_LETTER_KEPT_BYTES:
+            headers.append(("cut_from_bytes", b"%d" % len(value)))
+            value = value[:DEAD_LETTER_KEPT_BYTES]
+        try:
+            await (await producer.send(self._topic, value=value, headers=headers))
+        except MessageSizeTooLargeError:
+            return False
+        return True
 
 
 async def make_topics(

@@ -146,6 +146,21 @@ async def test_dead_letters_arrive_as_they_were_with_what_was_wrong(cluster):
     assert sum(count for count, ok in settled if ok) == 1200
 
 
+async def test_a_dead_letter_too_large_to_keep_is_cut_and_stands_before_nobody(cluster):
+    letters = DeadLetters(
+        {"bootstrap_servers": cluster.bootstrap_servers}, "risk.dlq.v1", on_settled=lambda *_: None
+    )
+    async with running(letters):
+        letters.submit(DeadLetterBytes(b"x" * 2_000_000, (("reason", b"too_large"),)))
+        letters.submit(DeadLetterBytes(b"y", (("detail", b"z" * 2_000_000),)))
+        letters.submit(DeadLetterBytes(b"small"))
+        await until(lambda: letters.waiting == 0)
+    assert letters.lost == 1
+    found = await records(cluster.bootstrap_servers, "risk.dlq.v1", 2)
+    assert {len(r.value) for r in found} == {900 * 1024, 5}
+    assert ("cut_from_bytes", b"2000000") in max(found, key=lambda r: len(r.value)).headers
+
+
 async def test_too_many_dead_letters_are_refused_and_counted():
     letters = DeadLetters({"bootstrap_servers": "127.0.0.1:9"}, "risk.dlq.v1", on_settled=lambda *_: None)
     mib = bytes(1024 * 1024)
