@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.kernel import compiled_with_bounds
+from detectors.kernel import compiled_with_bounds, inlined_with_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +95,7 @@ def bytes_kept(kind: int) -> int:
     return _BOUNDS[kind][1]
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def word_at(words, at):
     """Eight bytes from any byte position, first byte lowest."""
     index = at >> 3
@@ -103,13 +103,13 @@ def word_at(words, at):
     return (words[index] >> shift) | ((words[index + 1] << _ONE) << (_SHIFT_63 - shift))
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def first_bytes(word, count):
     """The first `count` bytes (1 to 8) of a word, the others zero."""
     return word & (_ALL >> np.uint64(64 - (count << 3)))
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def hash_id(words, start, length):
     """128-bit hash of an id's bytes as two int64; never (0, 0), which means absent."""
     size = np.uint64(length)
@@ -135,7 +135,7 @@ def hash_id(words, start, length):
     return np.int64(a), np.int64(b)
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def seek(words, start, length, kind, slots, lengths, arena):
     """The slot of a name (at most as long as its kind keeps): its row is there, or the slot is free."""
     mixed = (np.uint64(kind) + _ONE) * _MIX_B + np.uint64(length)
@@ -170,7 +170,7 @@ def seek(words, start, length, kind, slots, lengths, arena):
     return slot
 
 
-@compiled_with_bounds
+@inlined_with_bounds
 def intern(words, start, length, kind, slots, lengths, arena, counts):
     """The code of a name, given to it now if it is new."""
     if length == 0:
