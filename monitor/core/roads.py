@@ -63,12 +63,20 @@ def road_of(payload: Mapping[str, Any]) -> Road:
 
 
 def state_road(site: str, issuer: str, part: int, parts: int) -> Road:
-    """Where one part of a state goes; a state in one part has no suffix.
-
-    Retained and compacted: who publishes fewer parts than before clears the roads of the rest.
-    """
+    """Where one part of a state goes; a state in one part has no suffix."""
     suffix = f"/{part}" if parts > 1 else ""
     return Road(STATES, _level(issuer) + suffix, _mqtt(site, "state", issuer) + suffix, retain=True)
+
+
+def left_state_roads(site: str, issuer: str, parts_before: int, parts: int) -> list[Road]:
+    """Roads that a state in another number of parts leaves behind.
+
+    States are retained and compacted, so what lies there would be heard for ever by whoever
+    comes new: publish nothing (an empty message, a tombstone) on them.
+    """
+    now = {state_road(site, issuer, part, parts) for part in range(1, parts + 1)}
+    before = [state_road(site, issuer, part, parts_before) for part in range(1, parts_before + 1)]
+    return [road for road in before if road not in now]
 
 
 def state_parts(

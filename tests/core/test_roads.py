@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from monitor.core.envelope import open_envelope, seal
 from monitor.core.messages import State, parse
-from monitor.core.roads import STATE_PART_BYTES_MAX, road_of, state_parts, state_road
+from monitor.core.roads import STATE_PART_BYTES_MAX, left_state_roads, road_of, state_parts, state_road
 from tests.core.test_messages import HASH, WHOLE
 from tests.gateway.words import KEYRING, KW1, a_halt, said
 
@@ -89,6 +89,13 @@ def test_a_state_is_split_and_nothing_of_it_is_lost(halts, closed):
         opened = open_envelope(seal({**said("state"), **part}, [KW1]), KEYRING)
         assert isinstance(parse(opened.payload), State)
     assert [part["part"] for part in parts] == list(range(1, len(parts) + 1))
+
+
+@given(st.integers(1, 5), st.integers(1, 5))
+def test_a_state_in_other_parts_leaves_no_road_with_old_words_on_it(before, now):
+    held = {state_road("demo", "kw-1", part, before) for part in range(1, before + 1)}
+    said_now = {state_road("demo", "kw-1", part, now) for part in range(1, now + 1)}
+    assert (held | said_now) - set(left_state_roads("demo", "kw-1", before, now)) == said_now
 
 
 def test_no_halt_is_a_statement_too():

@@ -337,3 +337,24 @@ def test_a_drill_ends_no_approval():
     gate.hear(sealed(a_resume([halt["halt_id"]], NOW, STAGES), ANNA, BORIS), NOW)
     gate.hear(sealed(a_halt({"account": "7"}, mode="drill")), NOW + S)
     assert gate.decide(Action.NEW, an_order(), NOW + 120 * S).allowed
+
+
+def test_what_was_closed_may_be_closed_again_by_a_later_approval():
+    halt = a_halt()
+    gate = a_gate()
+    gate.hear(sealed(halt), NOW)
+    gate.hear(sealed(a_resume([halt["halt_id"]]), ANNA, BORIS), NOW + S)
+    assert gate.hear(sealed(a_resume([halt["halt_id"]]), ANNA, BORIS), NOW + 1000 * S).detail.startswith(
+        "expired"
+    )
+    late = a_resume([halt["halt_id"]], at=NOW + 1000 * S, resume_id="later")
+    assert gate.hear(sealed(late, ANNA, BORIS), NOW + 1000 * S).effect is Effect.LOOSENED
+    assert gate.hear(sealed({**halt, "event_ts": NOW + 1000 * S}), NOW + 1000 * S).effect is Effect.NOTED
+
+
+def test_an_older_state_after_a_newer_one_counts_for_nothing_but_its_halts():
+    gate = a_gate(started=False)
+    gate.hear(sealed(a_state(part=1, parts=2, at=NOW + 2)), NOW + 2)
+    gate.hear(sealed(a_state(a_halt(), part=2, parts=2, at=NOW + 1)), NOW + 2)
+    assert not gate.started
+    assert gate.open(NOW + 2)
