@@ -41,7 +41,7 @@ def _halt_lines(halt: Mapping[str, Any]) -> list[str]:
     since = datetime.fromtimestamp(halt["since"] / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     why = f"{halt['detector']}.{halt['reason_code']}"
     if halt["measured"] is not None:
-        why += f": {halt['measured']} > {halt['limit']} {halt['unit']}".rstrip()
+        why += f": {halt['measured']} {halt['unit']}, limit {halt['limit']}"
     if halt["reason"]:
         why += f": {halt['reason']}"
     drill = " DRILL" if halt["mode"] == "drill" else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from monitor.cli.output import DONE, FAILED, USAGE, CannotError, ConfigFile, Form, Output, answer
+from monitor.cli.output import DONE, FAILED, UNREACHABLE, USAGE, CannotError, ConfigFile, Form, Output, answer
 from monitor.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -54,10 +54,13 @@ def run(
         mine = partitions_of(loaded.kafka.partitions if partitions is None else partitions)
     except ValueError as wrong:
         raise CannotError(USAGE, f"--partitions: {wrong}") from wrong
+    from monitor.serve import Unreachable
     from monitor.serve import run as serve
 
-    status: int = serve(loaded, partitions=mine)
-    return status
+    try:
+        return serve(loaded, partitions=mine)
+    except Unreachable as gone:
+        raise CannotError(UNREACHABLE, str(gone)) from gone
 
 
 def replay(
@@ -104,7 +107,9 @@ def _replayed(document: dict[str, Any]) -> str:
 def _halt_line(halt: dict[str, Any]) -> str:
     from detectors.scope import Scope
 
-    why = f"{halt['detector']}.{halt['reason_code']}: {halt['measured']} > {halt['limit']} {halt['unit']}"
+    why = (
+        f"{halt['detector']}.{halt['reason_code']}: {halt['measured']} {halt['unit']}, limit {halt['limit']}"
+    )
     where = Scope.of(halt["scope"]).text
     return f"HALT {halt['level']} {where} | {why} | at {halt['event_ts']} | halt {halt['halt_id'][:8]}"
 
