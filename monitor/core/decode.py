@@ -26,14 +26,13 @@ from monitor.core.judge import BadRecord, Judged, judge, judge_fields
 from monitor.core.scan import (
     FILLED,
     FLAGS_BYTES_MAX,
-    OTHERS_MAX,
     PASSED,
     RECORD,
     SERIAL,
     STATE_COLUMNS,
-    TOKENS_SHAPE,
     scan,
 )
+from monitor.core.scan_tokens import HABITS_SHAPE, OTHERS_MAX, TOKENS_SHAPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,6 +71,7 @@ class Decoder:
             np.zeros(TOKENS_SHAPE, np.int64),
             np.zeros(len(sf.FIELDS), np.int64),
             np.zeros(OTHERS_MAX, np.int64),
+            np.zeros(HABITS_SHAPE, np.uint64),
             flags_text,
             flags_text.view(np.uint64),
         )
@@ -131,9 +131,9 @@ class Decoder:
     ) -> Decoded:
         """`arrivals` is None where the field `arrival_ts` is believed."""
         records = len(starts)
-        parts = np.ascontiguousarray(np.broadcast_to(np.asarray(part, np.int64), records))
+        parts = np.full(records, part, np.int64) if isinstance(part, int) else part
         if records:
-            self._make_room(int(parts.max()))
+            self._make_room(part if isinstance(part, int) else int(parts.max()))
         self._state[:SERIAL] = 0
         read = _Reading(text, records, self._state)
         given = (np.frombuffer(text, np.uint8), nm.as_words(text), starts, ends, parts, offsets)
@@ -226,7 +226,7 @@ class _Reading:
     """
 
     def __init__(self, text: bytes, records: int, state: Int64Array) -> None:
-        self.rows = np.empty((records, ev.COLUMNS), np.int64)
+        self.rows = sf.template_rows(records)
         self.quarantined: list[Quarantined] = []
         self._state = state
         self._done: list[Int64Array] = []  # rows before those in `rows`
@@ -253,7 +253,7 @@ class _Reading:
         """Have a row for the judge also where a record turned out to hold many."""
         if self._state[FILLED] == len(self.rows):
             self._done.append(self.rows)
-            self.rows = np.empty((64, ev.COLUMNS), np.int64)
+            self.rows = sf.template_rows(64)
             self._state[FILLED] = 0
 
     def decoded(self) -> Decoded:

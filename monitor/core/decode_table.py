@@ -67,7 +67,9 @@ class TableRows:
 
     def __init__(self, table: pa.Table, names: Names, kinds_allowed: int, sources_allowed: int) -> None:
         """Raises `BadRecord` if the table as a whole is broken."""
-        if len(set(table.column_names)) != len(table.column_names):
+        names_given = table.column_names
+        self._given = {name: index for index, name in enumerate(names_given) if name in sf.FIELD_OF}
+        if len(set(names_given)) != len(names_given):
             raise BadRecord("", "duplicate_key", "two columns have one name")
         self._table = table
         self._names = names
@@ -76,6 +78,9 @@ class TableRows:
         self.text = b""  # parent ids, which PARENT_AT of `rows` points into
         self.doubted = np.zeros(self._count, np.bool_)
         self._kinds = self._kind_column()
+        self._present = np.flatnonzero(np.bincount(self._kinds, minlength=sf.KINDS))
+        self._needed = np.asarray(_NEEDS[self._present].any(axis=0))
+        self._all_have = np.asarray(sf.HAS[self._present].all(axis=0))
         for index in range(len(sf.FIELDS)):
             if index != sf.KIND_FIELD:
                 self._field(index)
@@ -85,13 +90,8 @@ class TableRows:
         source = self._values.get(ev.SOURCE, np.full(self._count, ev.Source.ROUTER, np.int64))
         self.doubted |= (kinds_allowed >> self._kinds & 1) == 0
         self.doubted |= (self._kinds > 0) & ((sources_allowed >> source & 1) == 0)
-        self.rows = np.empty((self._count, ev.COLUMNS), np.int64)
-        kernels.assembled(
-            np.array(list(self._values), np.int64),
-            np.array(list(self._values.values())),
-            sf.TEMPLATE,
-            self.rows,
-        )
+        self.rows = sf.template_rows(self._count)
+        kernels.put(np.array(list(self._values), np.int64), np.array(list(self._values.values())), self.rows)
         self.passed_over = (self._kinds == 0) & ~self.doubted
 
     def place(self, text_at: int, part: int, offsets: Int64Array, arrival: int | None) -> None:
@@ -121,10 +121,12 @@ class TableRows:
 
     def _column(self, name: str) -> pa.Array | None:
         """One array of the column; None if it is not there or has nothing in it."""
-        if name not in self._table.column_names:
+        if name not in self._given:
             return None
-        column = self._table.column(name)
-        return column.combine_chunks() if column.null_count < self._count else None
+        column = self._table.column(self._given[name])
+        if column.null_count == self._count:
+            return None
+        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
     def _kind_column(self) -> Int64Array:
         kinds = self._new(ev.KIND)
@@ -142,13 +144,16 @@ class TableRows:
         column = self._column(field.name)
         if field.type is Type.DATE:
             self._values[ev.TRADE_DATE] = np.full(self._count, ev.NONE, np.int64)
+        needed = self._needed[index]
         if column is None:
-            self.doubted |= _NEEDS[self._kinds, index]
+            if needed:
+                self.doubted |= _NEEDS[self._kinds, index]
             return
         valid = _valid(column)
-        self.doubted |= _NEEDS[self._kinds, index] & ~valid
-        relevant = valid if index < len(sf.COMMON) else valid & (self._kinds > 0)
-        has = valid & sf.HAS[self._kinds, index]
+        if needed and column.null_count:
+            self.doubted |= _NEEDS[self._kinds, index] & ~valid
+        relevant = valid if index < len(sf.COMMON) or self._present[0] > 0 else valid & (self._kinds > 0)
+        has = valid if self._all_have[index] else valid & sf.HAS[self._kinds, index]
         if field.type in (Type.INTEGER, Type.NUMBER):
             self._number(index, column, relevant, has)
         elif field.type is Type.BOOLEAN and pa.types.is_boolean(column.type):

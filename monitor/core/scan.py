@@ -9,7 +9,7 @@ and narrow, and what it accepts must be what the judge accepts, with the same ro
 It eats what strangers send: array bounds are checked in service too.
 """
 
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-untyped-calls, no-check-untyped-defs
 # ruff: noqa: ANN001, ANN201, ANN202, PLR1714, SIM109  kernels are typed by numba at their first call
 
 from __future__ import annotations
@@ -21,32 +21,27 @@ import numpy as np
 from detectors import event as ev
 from detectors import names as nm
 from detectors.kernel import compiled_with_bounds, inlined_with_bounds
-from detectors.names import first_bytes, hash_id, intern, word_at
+from detectors.names import hash_id, intern
 from monitor.core import scan_fields as sf
-from monitor.core.scan_words import KEYS, KINDS, LISTS, QUOTE, string_end, vocabulary
+from monitor.core.scan_tokens import ARRAY, FALSE, NUMBER, STRING, TRUE, cut, skip
+from monitor.core.scan_words import LISTS, QUOTE, string_end, vocabulary
 
 ACCEPTED: Final = 1
 PASSED_OVER: Final = 2
 NOTHING: Final = 3
 JUDGE: Final = 0
 
-# What a token is.
-_STRING, _NUMBER, _TRUE, _FALSE, _ARRAY = range(5)
-# A token: field, what it is, start or digits, length or decimals, 1 if negative.
-TOKENS_SHAPE: Final = (len(sf.FIELDS) + 1, 5)
-OTHERS_MAX: Final = 8  # keys that the contract does not name; an event with more goes to the judge
 FLAGS_BYTES_MAX: Final = 4_096
 
 # Columns of `state`: the next record, rows filled, kinds passed over, a serial number for each record.
 RECORD, FILLED, PASSED, SERIAL = range(4)
 STATE_COLUMNS: Final = 4
 
-_INT64_MAX: Final = np.uint64((1 << 63) - 1)
-_TEN: Final = np.uint64(10)
-_TRUE_WORD: Final = np.uint64(int.from_bytes(b"true", "little"))
-_NULL_WORD: Final = np.uint64(int.from_bytes(b"null", "little"))
-_FALSE_WORD: Final = np.uint64(int.from_bytes(b"false", "little"))
-_POWER: Final = np.array([10**n for n in range(20)], np.uint64)
+_INT64_MAX: Final = (1 << 63) - 1
+_POWER: Final = np.array([10**n for n in range(19)], np.int64)
+_LIMIT: Final = np.array(
+    [_INT64_MAX // 10 ** (8 - n) for n in range(9)], np.int64
+)  # digits that fit, by decimals
 
 _TYPE: Final = np.array([field.type for field in sf.FIELDS], np.int64)
 _COLUMN: Final = np.array([field.column for field in sf.FIELDS], np.int64)
@@ -76,82 +71,6 @@ _T_INTEGER, _T_NUMBER, _T_BOOLEAN = int(sf.Type.INTEGER), int(sf.Type.NUMBER), i
 _T_NAME, _T_TEXT, _T_ID, _T_WORD = int(sf.Type.NAME), int(sf.Type.TEXT), int(sf.Type.ID), int(sf.Type.WORD)
 _T_DATE, _T_FLAGS, _T_ANY = int(sf.Type.DATE), int(sf.Type.FLAGS), int(sf.Type.ANY)
 _POSITIVE, _NOT_NEGATIVE = int(sf.Sign.POSITIVE), int(sf.Sign.NOT_NEGATIVE)
-
-
-@inlined_with_bounds
-def _skip(text, at, end):
-    """The next byte that is not white space."""
-    while at < end:
-        byte = text[at]
-        if byte > 32 or (byte != 32 and byte != 10 and byte != 13 and byte != 9):
-            return at
-        at += 1
-    return at
-
-
-@inlined_with_bounds
-def _number(text, at, end, tokens, token):
-    """Read a number of at most 19 digits and no exponent; where it ends, or -1."""
-    negative = 0
-    if text[at] == 45:  # -
-        negative = 1
-        at += 1
-        if at >= end:
-            return -1
-    digits = np.uint64(0)
-    first = at
-    while at < end:
-        byte = text[at]
-        if byte < 48 or byte > 57:
-            break
-        digits = digits * _TEN + np.uint64(byte - 48)
-        at += 1
-    whole = at - first
-    if whole == 0 or whole > 19 or (whole > 1 and text[first] == 48):
-        return -1
-    decimals = 0
-    if at < end and text[at] == 46:  # .
-        at += 1
-        first = at
-        while at < end:
-            byte = text[at]
-            if byte < 48 or byte > 57:
-                break
-            digits = digits * _TEN + np.uint64(byte - 48)
-            at += 1
-        decimals = at - first
-        if decimals == 0 or whole + decimals > 19:
-            return -1
-    if at < end and (text[at] == 101 or text[at] == 69):  # e E
-        return -1
-    if digits > _INT64_MAX:
-        return -1
-    tokens[token, 1] = _NUMBER
-    tokens[token, 2] = np.int64(digits)
-    tokens[token, 3] = decimals
-    tokens[token, 4] = negative
-    return at
-
-
-@inlined_with_bounds
-def _array_end(text, words, at, end):
-    """Where an array of ordinary strings ends (behind its bracket), or -1."""
-    at = _skip(text, at + 1, end)
-    if at < end and text[at] == 93:  # ]
-        return at + 1
-    while at < end and text[at] == QUOTE:
-        close = string_end(words, at + 1, end)
-        if close < 0:
-            return -1
-        at = _skip(text, close + 1, end)
-        if at >= end:
-            return -1
-        if text[at] == 93:
-            return at + 1
-        if text[at] != 44:  # ,
-            return -1
-        at = _skip(text, at + 1, end)
-    return -1
 
 
 @compiled_with_bounds
@@ -216,107 +135,15 @@ def day_of(text, at):
 
 
 @inlined_with_bounds
-def _tokens(text, words, at, end, tokens, stamps, others, serial):
-    """Cut one object into tokens.  How many; -1 for the judge.  tokens[0, 0] is the kind's, if it has one."""
-    at = _skip(text, at, end)
-    if at >= end or text[at] != 123:  # {
-        return -1
-    at = _skip(text, at + 1, end)
-    count = 0
-    unnamed = 0
-    while True:
-        if at >= end or text[at] != QUOTE:
-            return -1
-        start = at + 1
-        close = string_end(words, start, end)
-        if close < 0:
-            return -1
-        field = vocabulary(words, start, close - start, KEYS) - 1
-        if field >= 0:
-            if stamps[field] == serial or stamps[field] == -serial:
-                return -1
-            stamps[field] = serial
-        else:
-            mark, _ = hash_id(words, start, close - start)
-            for index in range(unnamed):
-                if others[index] == mark:
-                    return -1
-            if unnamed == OTHERS_MAX:
-                return -1
-            others[unnamed] = mark
-            unnamed += 1
-        at = _skip(text, close + 1, end)
-        if at >= end or text[at] != 58:  # :
-            return -1
-        at = _skip(text, at + 1, end)
-        if at >= end:
-            return -1
-        byte = text[at]
-        tokens[count, 0] = field
-        keep = field >= 0
-        if byte == QUOTE:
-            close = string_end(words, at + 1, end)
-            if close < 0:
-                return -1
-            tokens[count, 1] = _STRING
-            tokens[count, 2] = at + 1
-            tokens[count, 3] = close - at - 1
-            at = close + 1
-        elif byte == 45 or 48 <= byte <= 57:
-            at = _number(text, at, end, tokens, count)
-            if at < 0:
-                return -1
-        elif byte == 91 and field >= 0 and _TYPE[field] == _T_FLAGS:  # [
-            close = _array_end(text, words, at, end)
-            if close < 0:
-                return -1
-            tokens[count, 1] = _ARRAY
-            tokens[count, 2] = at
-            tokens[count, 3] = close - at
-            at = close
-        else:
-            word = word_at(words, at)
-            four = first_bytes(word, 4)
-            if four == _TRUE_WORD and at + 4 <= end:
-                tokens[count, 1] = _TRUE
-                at += 4
-            elif four == _NULL_WORD and at + 4 <= end:
-                if keep:
-                    stamps[field] = -serial
-                    keep = False
-                at += 4
-            elif first_bytes(word, 5) == _FALSE_WORD and at + 5 <= end:
-                tokens[count, 1] = _FALSE
-                at += 5
-            else:
-                return -1
-        if keep:
-            count += 1
-        at = _skip(text, at, end)
-        if at >= end:
-            return -1
-        if text[at] == 125:  # }
-            return count if _skip(text, at + 1, end) == end else -1
-        if text[at] != 44:
-            return -1
-        at = _skip(text, at + 1, end)
-
-
-@inlined_with_bounds
 def _fixed(digits, decimals):
     """Digits with a decimal point to fixed point 1e-8, half to even; -1 if that is over int64."""
-    value = np.uint64(digits)
     if decimals <= 8:
-        power = _POWER[8 - decimals]
-        if value > _INT64_MAX // power:
-            return np.int64(-1)
-        return np.int64(value * power)
+        return digits * _POWER[8 - decimals] if digits <= _LIMIT[decimals] else -1
     power = _POWER[decimals - 8]
-    whole = value // power
-    twice = (value - whole * power) << np.uint64(1)
-    if twice > power or (twice == power and whole & np.uint64(1) != 0):
-        whole += np.uint64(1)
-    return np.int64(whole)
+    whole = digits // power
+    over = digits - whole * power
+    half = power // 2
+    return whole + 1 if over > half or (over == half and whole & 1 != 0) else whole
 
 
 @inlined_with_bounds
@@ -327,7 +154,7 @@ def _fill(text, words, kind, count, tokens, row, flags_text):
     """
     for token in range(count):
         field = tokens[token, 0]
-        if field == sf.KIND_FIELD or (kind == 0 and field >= _COMMON):
+        if kind == 0 and field >= _COMMON:
             continue
         has = _HAS[kind, field]
         what = tokens[token, 1]
@@ -337,12 +164,12 @@ def _fill(text, words, kind, count, tokens, row, flags_text):
         more = _MORE[field]
         sort = _TYPE[field]
         if sort == _T_INTEGER or sort == _T_NUMBER:
-            if what != _NUMBER:
+            if what != NUMBER:
                 return False
             if sort == _T_INTEGER:
                 value = start
                 if length > 0:
-                    power = np.int64(_POWER[length])
+                    power = _POWER[length]
                     if value % power != 0:
                         return False
                     value //= power
@@ -359,20 +186,20 @@ def _fill(text, words, kind, count, tokens, row, flags_text):
                     return False
                 row[column] = value
         elif sort == _T_BOOLEAN:
-            if what == _TRUE:
+            if what == TRUE:
                 if has:
                     row[column] |= more
-            elif what != _FALSE:
+            elif what != FALSE:
                 return False
         elif sort == _T_FLAGS:
-            if what != _ARRAY:
+            if what != ARRAY:
                 return False
             if has:
                 size = _compact(text, words, start, start + length, flags_text)
                 if size < 0:
                     return False
                 tokens[token, 3] = size
-        elif what != _STRING:
+        elif what != STRING:
             if has or sort != _T_ANY:
                 return False
         elif has:
@@ -406,22 +233,14 @@ def _fill(text, words, kind, count, tokens, row, flags_text):
 
 
 @inlined_with_bounds
-def _one(text, words, start, end, kinds, sources, tokens, stamps, others, serial, row, flags_text):
+def _one(text, words, start, end, kinds, sources, tokens, stamps, others, habits, serial, row, flags_text):
     """Read one record into its row, names excepted.  ACCEPTED comes with four times its tokens."""
     if end - start > sf.RECORD_BYTES_MAX:
         return JUDGE
-    count = _tokens(text, words, start, end, tokens, stamps, others, serial)
+    count, kind = cut(text, words, start, end, tokens, stamps, others, habits, serial)
     if count < 0:
-        return NOTHING if _skip(text, start, end) == end else JUDGE
-    if stamps[sf.KIND_FIELD] != serial or stamps[sf.TS_FIELD] != serial:
-        return JUDGE
-    kind = -1
-    for token in range(count):
-        if tokens[token, 0] == sf.KIND_FIELD:
-            if tokens[token, 1] == _STRING:
-                kind = vocabulary(words, tokens[token, 2], tokens[token, 3], KINDS)
-            break
-    if kind < 0 or (kinds >> kind) & 1 == 0:
+        return NOTHING if skip(text, start, end) == end else JUDGE
+    if kind < 0 or stamps[sf.TS_FIELD] != serial or (kinds >> kind) & 1 == 0:
         return JUDGE
     for index in range(_NEEDS_MAX):
         need = _NEEDS[kind, index]
@@ -429,8 +248,6 @@ def _one(text, words, start, end, kinds, sources, tokens, stamps, others, serial
             break
         if stamps[need] != serial:
             return JUDGE
-    for column in range(ev.COLUMNS):
-        row[column] = _TEMPLATE[column]
     if not _fill(text, words, kind, count, tokens, row, flags_text):
         return JUDGE
     if kind == 0:
@@ -443,12 +260,18 @@ def _one(text, words, start, end, kinds, sources, tokens, stamps, others, serial
     return ACCEPTED | count << 2
 
 
+@inlined_with_bounds
+def _clear(row):
+    for column in range(ev.COLUMNS):
+        row[column] = _TEMPLATE[column]
+
+
 @compiled_with_bounds
 def scan(
     text, words, starts, ends, parts, offsets, arrivals, allowed, rows, state,
-    tokens, stamps, others, flags_text, flags_words, slots, lengths, arena, counts,
+    tokens, stamps, others, habits, flags_text, flags_words, slots, lengths, arena, counts,
 ):  # fmt: skip
-    """Read records from state[RECORD] on, until the end or one for the judge.
+    """Read records from state[RECORD] on, until the end or one for the judge.  `rows` are the template's.
 
     `arrivals` is empty where the field `arrival_ts` is believed.
     """
@@ -460,14 +283,16 @@ def scan(
         part = parts[record]
         answer = _one(
             text, words, starts[record], ends[record], allowed[part, 0], allowed[part, 1],
-            tokens, stamps, others, state[SERIAL], row, flags_text,
+            tokens, stamps, others, habits, state[SERIAL], row, flags_text,
         )  # fmt: skip
         if answer == JUDGE:
+            _clear(row)
             return
         state[RECORD] = record + 1
         if answer == NOTHING:
             continue
         if answer == PASSED_OVER:
+            _clear(row)
             state[PASSED] += 1
             continue
         kind = row[ev.KIND]

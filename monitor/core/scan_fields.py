@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from detectors import event as ev
 from detectors import names as nm
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 RECORD_BYTES_MAX: Final = 65_536
 DEPTH_MAX: Final = 16
@@ -224,3 +227,10 @@ TEMPLATE[ev.ORIGIN] = ev.Origin.ELECTRONIC
 TEMPLATE[ev.MULTILEG] = ev.Multileg.SINGLE
 TEMPLATE[ev.REASON_CLASS] = ev.ReasonClass.REQUESTED
 TEMPLATE.setflags(write=False)
+
+
+def template_rows(count: int) -> NDArray[np.int64]:
+    """Rows that say nothing."""
+    rows = np.empty((count, ev.COLUMNS), np.int64)
+    rows[:] = TEMPLATE
+    return rows

@@ -1,4 +1,4 @@
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-untyped-calls, no-check-untyped-defs
 # ruff: noqa: ANN001, ANN201, ANN202  kernels are typed by numba at their first call
 """Columns of a table to columns of a batch, compiled.
 
@@ -178,10 +178,8 @@ def numbers_of_floats(given, kinds, relevant, has, field, sign, values, doubted)
 
 
 @compiled_with_bounds
-def assembled(columns, values, template, rows):
-    """Rows of the template with `values[i]` in column `columns[i]`."""
+def put(columns, values, rows):
+    """Write `values[i]` into column `columns[i]`, a row at a time."""
     for row in range(len(rows)):
-        for column in range(len(template)):
-            rows[row, column] = template[column]
         for index in range(len(columns)):
             rows[row, columns[index]] = values[index, row]

@@ -4,7 +4,7 @@ A vocabulary of all keys, kinds and listed values is laid out at import as one s
 that a key costs one multiplication and one comparison.
 """
 
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: allow-untyped-defs, allow-untyped-calls, no-check-untyped-defs
 # ruff: noqa: ANN001, ANN201  kernels are typed by numba at their first call
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.kernel import compiled_with_bounds, inlined_with_bounds
+from detectors.kernel import inlined_with_bounds
 from detectors.names import first_bytes, word_at
 from monitor.core import scan_fields as sf
 
