@@ -24,9 +24,25 @@ from detectors.names import Names
 from monitor.core.decode import Decoder
 
 BATCH = 4_096
-SEVENTEEN = (
-    "kind ts host build boot seq stream account strategy session venue symbol side order_id parent_id qty price"
-).split()
+SEVENTEEN = [
+    "kind",
+    "ts",
+    "host",
+    "build",
+    "boot",
+    "seq",
+    "stream",
+    "account",
+    "strategy",
+    "session",
+    "venue",
+    "symbol",
+    "side",
+    "order_id",
+    "parent_id",
+    "qty",
+    "price",
+]
 
 
 class Event(msgspec.Struct):
@@ -123,7 +139,9 @@ def main() -> None:
     frames = []
     for at in range(0, count, BATCH):
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+        with pa.ipc.new_stream(
+            sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")
+        ) as stream:
             stream.write_table(table.slice(at, BATCH))
         frames.append(sink.getvalue().to_pybytes())
     file = io.BytesIO()
@@ -135,11 +153,15 @@ def main() -> None:
 
     def of_parquet() -> None:
         file.seek(0)
-        for batch in pq.ParquetFile(file, read_dictionary=["host", "account", "symbol", "kind"]).iter_batches(16_384):
+        for batch in pq.ParquetFile(file, read_dictionary=["host", "account", "symbol", "kind"]).iter_batches(
+            16_384
+        ):
             decoder.decode_table(pa.Table.from_batches([batch]), 0)
 
     ours()
-    print(f"{count} events, {sum(map(len, records)) / count:.0f} bytes a JSON event, {sum(map(len, frames)) / count:.0f} an Arrow one")
+    print(
+        f"{count} events, {sum(map(len, records)) / count:.0f} bytes a JSON event, {sum(map(len, frames)) / count:.0f} an Arrow one"
+    )
     for name, events_in_all, run in (
         ("records, batches of 4,096", count, ours),
         ("lines of a file", count, of_lines),

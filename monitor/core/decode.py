@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pyarrow as pa
 
 from detectors import event as ev
 from detectors import names as nm
 from detectors.contract import Batch
+from detectors.names import Names
 from monitor.core import scan_fields as sf
 from monitor.core.decode_table import ARROW_MARK, TableRows, read_arrow
 from monitor.core.inputs import Quarantined
@@ -37,10 +39,7 @@ from monitor.core.scan_tokens import HABITS_SHAPE, OTHERS_MAX, TOKENS_SHAPE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import pyarrow as pa
-
     from detectors.contract import Int64Array
-    from detectors.names import Names
 
 EVERYTHING: Final = -1  # all bits
 _BELIEVED: Final = np.zeros(0, np.int64)  # of a file: `arrival_ts` is believed
@@ -264,6 +263,15 @@ class _Reading:
         return Decoded(
             Batch(rows, np.frombuffer(text, np.uint8)), tuple(self.quarantined), int(self._state[PASSED])
         )
+
+
+def warm_up() -> Batch:
+    """Run every kernel of this file once, compiled if need be, so that no record waits for a compiler."""
+    decoder = Decoder(Names())
+    decoder.decode([b""], 0, np.zeros(1, np.int64), None)
+    event = {"kind": "mark", "ts": 1, "seq": 1.0, "symbol": "A", "price": 1, "adv": 1.0, "match_id": "A"}
+    decoder.decode_table(pa.table({name: [value] for name, value in event.items()}), 0)
+    return decoder.decode_lines(b'{"kind":"mark","ts":1,"symbol":"A","price":1}', 0).batch
 
 
 def _bits(words: Iterable[str] | None, known: Sequence[str], what: str) -> int:

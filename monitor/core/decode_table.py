@@ -208,6 +208,7 @@ class TableRows:
     ) -> None:
         field = sf.FIELDS[index]
         values = self._new(field.column)
+        sign = int(field.more)
         whole = field.type is Type.INTEGER
         if pa.types.is_integer(column.type):
             given = column.fill_null(0).to_numpy(zero_copy_only=False)
@@ -215,16 +216,16 @@ class TableRows:
                 self.doubted |= relevant & (given > np.uint64((1 << 63) - 1))
             given = given.astype(np.int64)
             if whole:
-                kernels.integers(given, has, field.more, values, self.doubted)
+                kernels.integers(given, has, sign, values, self.doubted)
             else:
-                kernels.numbers_of_integers(given, self._kinds, has, index, field.more, values, self.doubted)
+                kernels.numbers_of_integers(given, self._kinds, has, index, sign, values, self.doubted)
         elif pa.types.is_float32(column.type) or pa.types.is_float64(column.type):
             given = column.fill_null(0.0).to_numpy(zero_copy_only=False).astype(np.float64)
             if whole:
-                kernels.integers_of_floats(given, relevant, has, field.more, values, self.doubted)
+                kernels.integers_of_floats(given, relevant, has, sign, values, self.doubted)
             else:
                 kernels.numbers_of_floats(
-                    given, self._kinds, relevant, has, index, field.more, values, self.doubted
+                    given, self._kinds, relevant, has, index, sign, values, self.doubted
                 )
         else:
             self.doubted |= relevant

@@ -34,7 +34,7 @@ ROWS_WRITTEN: Final = 65_536  # in one row group
 ENDINGS: Final = (".ndjson", ".ndjson.gz", ".ndjson.zst", ".parquet")
 
 
-class BadFile(ValueError):  # noqa: N818  the file is bad
+class BadFile(ValueError):
     """A file that a person named cannot be read or written; says which and why."""
 
 
@@ -122,8 +122,9 @@ def _lines(read_block: Callable[[int], bytes]) -> Iterator[Lines]:
 def _rows(path: Path, told: Callable[[int, int], None]) -> Iterator[Rows]:
     with path.open("rb") as raw:
         size = path.stat().st_size
-        strings = [field.name for field in FIELDS if _arrow_type(field) == pa.string()]
-        with pq.ParquetFile(raw, read_dictionary=strings) as file:
+        # Words that come again and again are read as codes of a dictionary; an id is not one.
+        words = [f.name for f in FIELDS if f.type is not Type.ID and _arrow_type(f) == pa.string()]
+        with pq.ParquetFile(raw, read_dictionary=words) as file:
             rows = file.metadata.num_rows
             first = 1
             for batch in file.iter_batches(ROWS_MAX):

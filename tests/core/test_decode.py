@@ -13,11 +13,15 @@ from detectors import event as ev
 from detectors import names as nm
 from detectors.event import Kind
 from detectors.names import Names
+from monitor.core import scan, scan_table
 from monitor.core import scan_fields as sf
-from monitor.core.decode import Decoder
+from monitor.core.decode import Decoder, warm_up
 from monitor.core.judge import REASONS
 from monitor.edge.files import open_writer, read
 
+KERNELS = (
+    "codes_of_texts", "hashes_of_ids", "integers", "integers_of_floats", "numbers_of_integers", "numbers_of_floats", "put",
+)  # fmt: skip
 TS = 1_343_799_000_000_000_000  # 2012-08-01, 05:30 UTC
 ORDER = {
     "kind": "order_new",
@@ -732,6 +736,21 @@ def test_parquet_is_read_as_it_was_written(tmp_path):
     expected = other.decode([written(e) for e in events], 1, np.arange(1, len(events) + 1), None)
     assert result.quarantined == ()
     same_rows(result.batch, expected.batch, one.names, other.names)
+
+
+def test_warming_up_leaves_no_kernel_to_compile():
+    kernels = [scan.scan, *(getattr(scan_table, name) for name in KERNELS)]
+    warm_up()
+    before = [len(kernel.signatures) for kernel in kernels]
+    assert all(before)
+    decoder = Decoder(Names())
+    for table in (pa.Table.from_pylist(mixed(100)), pa.Table.from_pylist(mixed(5))):
+        kinds = table.column("kind").dictionary_encode()
+        for one in (table, table.set_column(table.column_names.index("kind"), "kind", kinds)):
+            decoder.decode_table(one, 0)
+            decoder.decode([arrow(one)], np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones(1, np.int64))
+    decoder.decode([], 0, np.zeros(0, np.int64), None)
+    assert [len(kernel.signatures) for kernel in kernels] == before
 
 
 DATA = Path(os.environ.get("KNIGHTWATCH_DATA", Path(__file__).parents[3] / "shared" / "data"))

@@ -137,3 +137,9 @@ def test_short_ids_never_collide():
 def test_a_hash_does_not_depend_on_where_the_text_lies(text, shift):
     words = nm.as_words(bytes(shift) + text + b"\xff" * 5 + nm.PAD)
     assert nm.hash_id(words, shift, len(text)) == nm.id_hash(text)
+
+
+def test_a_length_beyond_the_buffer_is_an_error_and_reads_nothing():
+    """What strangers send is read by compiled code: its bounds are checked in service too."""
+    with pytest.raises(IndexError):
+        nm.hash_id(nm.as_words(b"x" * 16), 0, 64)
