@@ -34,7 +34,7 @@ from detectors import names as nm
 from detectors import posting as po
 from detectors.contract import Detector, Int64Array, Level, Reason, Severity, setting
 from detectors.evidence import COUNT, HIT, RING, breaches, dollars, found, remember
-from detectors.kernel import SECOND_NS, compiled, crossed, inlined
+from detectors.kernel import REARM_NS, SECOND_NS, compiled, crossed, inlined
 from detectors.ledger.index import mix
 from detectors.posting import Note, PostingKind
 
@@ -142,7 +142,8 @@ PARENTS_MAX: Final = 1 << 20
 (
     P_CROSSED, _, _,            # of overcommit: three columns of `kernel.crossed`
     P_FLAGS, P_LIFE, P_QTY, P_FILLED, P_WORKING, P_BOOKED,
-    P_DONE_AT, P_DONE_HOST, P_DONE_PART, P_DONE_OFFSET,
+    P_DONE_AT,                  # while it is not done: when it was opened again
+    P_DONE_HOST, P_DONE_PART, P_DONE_OFFSET,
     P_VOIDED,                   # rises when the counts are withdrawn
     P_LATE, P_LATE_USD, P_LATE_PLACE,
     P_OVER_AT, P_OVER_PLACE,    # since when it is overcommitted, 0: it is not; by whom
@@ -156,6 +157,7 @@ HEARD, OPENED, DONE, PAGED = 1, 2, 4, 8  # the order system spoke of it; announc
 PLACES_MAX: Final = 1 << 12
 RING_PARENTS: Final = 16
 ORPHAN_BUCKETS, ORPHAN_WINDOW, TICK_NS = 128, 100, 100_000_000
+SETTLING_S: Final = 5  # after a window is empty: each of three rungs is held for one second more
 (PL_KIND, PL_CODE, PL_BUILD, PL_STRATEGY, PL_USD, PL_HALTED_AT, PL_NEWEST, PL_UNTIL, PL_WRONGED) = range(9)
 PL_ORPHANS: Final = PL_WRONGED + 3 * RING_PARENTS  # (parent, at, voided) each, then (bucket, count, usd) each
 PLACE: Final = PL_ORPHANS + 3 * ORPHAN_BUCKETS
@@ -164,6 +166,7 @@ CROSS: Final = 4  # of each place and reason: `kernel.crossed`, and the time of 
 # A pair is a place and a strategy; 0 is the bucket.  57 columns: 3.7 MB if there are 8,192.
 PAIRS_MAX: Final = 1 << 13
 RATIO_BUCKETS, RATIO_WINDOW, TICKS_A_SECOND = 16, 10, 10
+QUIET_TICKS: Final = TICKS_A_SECOND * (RATIO_WINDOW + SETTLING_S + 1)
 (PR_CROSSED, _, _, PR_PLACE, PR_STRATEGY, PR_PARENTED, PR_UNTIL, PR_HIGH, PR_HALT, PR_RING) = range(10)
 PAIR: Final = PR_RING + 3 * RATIO_BUCKETS  # (second, children, parents) each
 YES, NO = 1, 2
@@ -290,7 +293,7 @@ def _pair_of(place, strategy, codes, pairs, state):
 @inlined
 def _price(p, prices):
     """The posting's price, else the symbol's last; `NONE` if it never had one."""
-    if p[po.PX] != NONE:
+    if p[po.PX] != NONE and p[po.PX] != 0:
         return p[po.PX]
     px = prices[p[po.SYMBOL]] if p[po.SYMBOL] > nm.OTHER else 0
     return px if px != 0 else NONE
@@ -318,7 +321,10 @@ def _accuse(t, n, reason, rung, row, at, place, measured, limit, in_usd, usd):
 @compiled
 def _crossed_at_events(cross, key, rung, at):
     """As `kernel.crossed` for what is true at the instant of an event only: right after it, it fell."""
-    crossed(cross, key, 0, cross[key, 3])
+    if at - cross[key, 3] >= REARM_NS:
+        cross[key, 0], cross[key, 1], cross[key, 2] = 0, 0, 0
+    else:
+        crossed(cross, key, 0, cross[key, 3])
     cross[key, 3] = max(at, cross[key, 3])
     return crossed(cross, key, rung, at)
 
@@ -445,11 +451,11 @@ def _shared(place, at, limits, state, places):
 
 
 @compiled
-def _reopen(m, places):
+def _reopen(m, at, places):
     """The parent wants children again: what was counted against it is void."""
     places[m[P_LATE_PLACE], PL_USD] -= min(m[P_LATE_USD], places[m[P_LATE_PLACE], PL_USD])
     m[P_FLAGS] &= ~DONE
-    m[P_DONE_AT] = 0
+    m[P_DONE_AT] = at
     m[P_LATE] = 0
     m[P_LATE_USD] = 0
     m[P_VOIDED] += 1
@@ -458,7 +464,7 @@ def _reopen(m, places):
 @compiled
 def _forget(m, places):
     """Another parent has this code now."""
-    _reopen(m, places)
+    _reopen(m, 0, places)
     life, voided = m[P_LIFE], m[P_VOIDED]
     m[:] = 0
     m[P_LIFE] = life + 1
@@ -482,19 +488,26 @@ def _parent_told(p, row, parents, places):
     elif kind == PostingKind.PARENT_AMENDED:
         m[P_QTY] = max(p[po.QTY], m[P_QTY])
         if m[P_FLAGS] & DONE:
-            _reopen(m, places)
+            _reopen(m, p[po.AT], places)
     elif kind == PostingKind.PARENT_BOOKED:
         m[P_BOOKED] += p[po.QTY]
         # The order system took a booking back: it will want those shares again.
         if p[po.QTY] < 0 and m[P_FLAGS] & DONE and (m[P_QTY] == 0 or m[P_BOOKED] < m[P_QTY]):
-            _reopen(m, places)
-    elif kind == PostingKind.PARENT_DONE and not m[P_FLAGS] & DONE:
+            _reopen(m, p[po.AT], places)
+    elif kind == PostingKind.PARENT_DONE:
+        _done(p, row, m)
+    m[P_FLAGS] |= HEARD
+
+
+@compiled
+def _done(p, row, m):
+    """Nothing may be sent for it any more; the first word counts."""
+    if not m[P_FLAGS] & DONE:
         m[P_FLAGS] |= DONE
         m[P_DONE_AT] = p[po.AT]
         m[P_DONE_HOST] = row[ev.HOST]
         m[P_DONE_PART] = p[po.PART]
         m[P_DONE_OFFSET] = p[po.OFFSET]
-    m[P_FLAGS] |= HEARD
 
 
 # -- overcommit ------------------------------------------------------------------------------------
@@ -605,7 +618,7 @@ def _orphan(place, part, offset, usd, at, state, places, rings):
         q[b], q[b + 1], q[b + 2] = bucket, 0, 0
     q[b + 1] += 1
     q[b + 2] += usd
-    q[PL_UNTIL] = state[S_TICKED] + ORPHAN_WINDOW + 2
+    q[PL_UNTIL] = state[S_TICKED] + ORPHAN_WINDOW + SETTLING_S * TICKS_A_SECOND
     state[S_ORPHANS_UNTIL] = q[PL_UNTIL]
     remember(rings, place * N_REASONS + ORPHAN, part, offset, at, ORPHAN_WINDOW * TICK_NS)
 
@@ -656,7 +669,7 @@ def _child(pair, parent, at, state, pairs, seen):
     if r[b] != second:
         r[b], r[b + 1], r[b + 2] = second, 0, 0
     r[b + 1] += 1
-    r[PR_UNTIL] = now + RATIO_WINDOW + 2
+    r[PR_UNTIL] = now + RATIO_WINDOW + SETTLING_S
     state[S_CHILDREN_UNTIL] = r[PR_UNTIL]
     home = mix(parent, pair)
     free = -1
@@ -789,7 +802,7 @@ def _tick(t, low, row, n):
     target = low // TICK_NS
     if state[S_TICKED] == 0:
         state[S_TICKED] = target  # the first time that is known
-    jump = state[S_TICKED] + ORPHAN_BUCKETS  # by then every window is empty
+    jump = state[S_TICKED] + QUIET_TICKS  # by then every window is empty and every rung let go
     while state[S_TICKED] < target:
         tick = state[S_TICKED] + 1 if state[S_TICKED] < jump else target
         if _is_quiet(low, state):
@@ -866,13 +879,18 @@ def _take(t, p, row):
     if PostingKind.PARENT_OPENED <= kind <= PostingKind.PARENT_DONE:
         _parent_told(p, row, t.parents, t.places)
         return True
+    is_done_again = kind == PostingKind.DUPLICATE and row[ev.KIND] == ev.Kind.PARENT_DONE and p[po.PARENT] > 0
+    if is_done_again and p[po.AT] > m[P_DONE_AT]:
+        _done(p, row, m)  # done again after a bust: to the ledger it was done all the while
     if (p[po.FILL] == 0 and p[po.WORK] == 0) or p[po.BITS] & (Note.OFF_PARENT | Note.PACKAGE):
         return False
     m[P_FILLED] += p[po.FILL]
     m[P_WORKING] += p[po.WORK]
     is_undone = p[po.FILL] < 0 and kind in (PostingKind.BUSTED, PostingKind.CORRECTED)
     if is_undone and m[P_FLAGS] & DONE and p[po.SENT_AT] <= m[P_DONE_AT] + t.limits[L_GRACE]:
-        _reopen(m, t.places)  # what the parent was done by is gone; a late child's own is no reason for more
+        _reopen(
+            m, p[po.AT], t.places
+        )  # what the parent was done by is gone; a late child's own is no reason for more
     return kind != PostingKind.MOVED_OUT  # its MOVED_IN comes next
 
 
@@ -899,7 +917,7 @@ def judge(
             _warm(rows[p[po.ROW]], state)
         kind, parent = p[po.KIND], p[po.PARENT]
         if kind in (PostingKind.EXECUTED, PostingKind.MARKED):
-            if p[po.PX] != NONE and p[po.SYMBOL] > nm.OTHER:
+            if p[po.PX] != NONE and p[po.PX] != 0 and p[po.SYMBOL] > nm.OTHER:
                 prices[p[po.SYMBOL]] = p[po.PX]
         elif kind == PostingKind.EVENT:
             _heartbeat(rows[p[po.ROW]], hosts)
@@ -941,7 +959,7 @@ class ChildParent(Detector):
 
     reasons = REASONS
     Settings = ChildParentSettings
-    # 480 MB if all were full; about 40 MB with 100,000 parents and a million live orders.
+    # about 480 MB if all were full; about 40 MB with 100,000 parents and a million live orders.
     BYTES_MAX = 8 * (
         16
         + PARENTS_MAX * (P_RECENT + RING_PARENTS - 1)

@@ -511,12 +511,13 @@ def _consume(order, quantity, at, o64, o32, one):
 
 
 @inlined
-def _of_execution(out, n, x, x32, x64, pair64, who64, p32, one):
+def _of_execution(out, n, x, o64, x32, x64, pair64, who64, p32, one):
     """Attribute a posting to an execution, which remembers its own."""
     of_who(out, n, x32[x, t.X_WHO], who64)
     sign = -1 if x32[x, t.X_STATE] & t.X_SELLS else 1
     out[n, po.EXEC] = x
     out[n, po.ORDER] = x32[x, t.X_ORDER] if x32[x, t.X_ORDER] > 0 else -1
+    out[n, po.SENT_AT] = o64[x32[x, t.X_ORDER], t.SENT_AT] if x32[x, t.X_ORDER] > 0 else 0
     out[n, po.PAIR] = x32[x, t.X_PAIR]
     out[n, po.SYMBOL] = pair64[x32[x, t.X_PAIR], t.PAIR_SYMBOL]
     out[n, po.ACCOUNT] = pair64[x32[x, t.X_PAIR], t.PAIR_ACCOUNT]
@@ -535,7 +536,7 @@ def _fill_again(rows, r, at, n, x, out, o64, o32, x64, x32, p32, pair64, who64, 
     same = rows[r, ev.LAST_QTY] == x64[x, t.X_QTY] and rows[r, ev.LAST_PX] == x64[x, t.X_PX]
     conflict = state & 15 == t.X_LIVE and not same and not state & t.X_CORRECTED
     head(out, n, PostingKind.CONFLICT if conflict else PostingKind.DUPLICATE, rows, r, at, clocks, one)
-    sign = _of_execution(out, n, x, x32, x64, pair64, who64, p32, one)
+    sign = _of_execution(out, n, x, o64, x32, x64, pair64, who64, p32, one)
     if not conflict:
         one[t.DUPLICATES] += 1
         return n + 1
@@ -630,7 +631,7 @@ def _undo(
         of_event(out, n, rows, r)
         sign = 1
     else:
-        sign = _of_execution(out, n, x, x32, x64, pair64, who64, p32, one)
+        sign = _of_execution(out, n, x, o64, x32, x64, pair64, who64, p32, one)
     if again:
         one[t.DUPLICATES] += 1
         return n + 1

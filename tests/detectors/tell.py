@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from detectors.contract import Batch, View
+from detectors.contract import View
 from detectors.ledger import Ledger
 from detectors.names import Names
 from tests.oracle.compare import decoded
@@ -13,7 +13,7 @@ from tests.streams import orders
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from detectors.contract import Breach, Detector
+    from detectors.contract import Batch, Breach, Detector
     from tests.desk import Told
 
 
@@ -37,9 +37,12 @@ class Telling:
         self.events = 0
 
     def tell(self, stream: Sequence[Told], parts: Sequence[int] | None = None) -> list[Breach]:
+        return self.post(self.decode(stream, parts))
+
+    def decode(self, stream: Sequence[Told], parts: Sequence[int] | None = None) -> Batch:
         batch = decoded(stream, self.names, parts, first=self.events)
         self.events += len(stream)
-        return self.post(batch)
+        return batch
 
     def post(self, batch: Batch) -> list[Breach]:
         return [breach for run in self.ledger.post(batch) for breach in self.detector.on_postings(run)]

@@ -57,6 +57,8 @@ class EventCrossing(Crossing):
     last: int = 0
 
     def __call__(self, rung: int, at: int) -> int:
+        if at - self.last >= REARM:
+            self.held, self.below = 0, []
         super().__call__(0, self.last)
         self.last = max(at, self.last)
         return super().__call__(rung, at)
@@ -69,6 +71,7 @@ class Parent:
     working: int = 0
     booked: int = 0
     done: tuple[int, int] | None = None  # (when, host code)
+    opened_again_at: int = 0
     is_heard: bool = False
     late: list[tuple[int, Place, float]] = field(default_factory=list)
     voided: int = 0
@@ -181,7 +184,7 @@ class ChildParent:
         now = self.ticked // 10
         second = at // SECOND if now - 10 < at // SECOND <= now else now
         self.children[place, int(p[po.STRATEGY])].append((second, number))
-        self.busy_until = max(self.busy_until, 10 * (now + 12))
+        self.busy_until = max(self.busy_until, 10 * (now + 15))
         if must and not parent.is_heard:
             due = max(int(p[po.CLOCK]), int(p[po.LOW])) + self.s.orphan_announce_ns
             self.waiting.append(("orphan", parent, due, 0, place, usd))
@@ -255,11 +258,12 @@ class ChildParent:
                 return (word, self.names.text(kind, values.pop())), exposed
         return FIRM, exposed
 
-    def reopen(self, parent: Parent) -> None:
+    def reopen(self, parent: Parent, at: int) -> None:
         if parent.late:
             last = parent.late[-1][1]
             self.wrong_usd[last] = max(0.0, self.wrong_usd[last] - sum(usd for _, _, usd in parent.late))
         parent.done, parent.late, parent.voided = None, [], parent.voided + 1
+        parent.opened_again_at = at
 
     # -- parents ------------------------------------------------------------------------------
 
@@ -271,22 +275,25 @@ class ChildParent:
             if kind in (K.PARENT_OPENED, K.PARENT_AMENDED):
                 parent.qty = max(parent.qty, qty)
             if kind == K.PARENT_AMENDED and parent.done:
-                self.reopen(parent)
+                self.reopen(parent, int(p[po.AT]))
             if kind == K.PARENT_BOOKED:
                 parent.booked += qty
                 if qty < 0 and parent.done and (not parent.qty or parent.booked < parent.qty):
-                    self.reopen(parent)
+                    self.reopen(parent, int(p[po.AT]))
             if kind == K.PARENT_DONE and not parent.done:
                 parent.done = (int(p[po.AT]), int(row[ev.HOST]))
         else:
             place = self.place(p)
+            is_done_again = kind == K.DUPLICATE and row[ev.KIND] == ev.Kind.PARENT_DONE
+            if is_done_again and not parent.done and p[po.AT] > parent.opened_again_at:
+                parent.done = (int(p[po.AT]), int(row[ev.HOST]))
             if p[po.BITS] & (Note.OFF_PARENT | Note.PACKAGE) or not (fill or p[po.WORK]):
                 return
             parent.filled += fill
             parent.working += int(p[po.WORK])
-            if kind in (K.BUSTED, K.CORRECTED) and fill < 0 and parent.done:
-                if p[po.SENT_AT] <= parent.done[0] + self.s.after_done_grace_ns_min:
-                    self.reopen(parent)
+            is_undone = kind in (K.BUSTED, K.CORRECTED) and fill < 0
+            if is_undone and parent.done and p[po.SENT_AT] <= parent.done[0] + self.s.after_done_grace_ns_min:
+                self.reopen(parent, int(p[po.AT]))
             if kind == K.MOVED_OUT:
                 return
         if parent.qty:
@@ -370,7 +377,7 @@ class ChildParent:
     def orphan(self, place: Place, usd: float, at: int) -> None:
         bucket = at // TICK if self.ticked - 100 < at // TICK <= self.ticked else self.ticked
         self.orphans[place].append((bucket, usd))
-        self.busy_until = max(self.busy_until, self.ticked + 102)
+        self.busy_until = max(self.busy_until, self.ticked + 150)
 
     def close_orphans(self, tick: int, row: int) -> Iterator[Said]:
         s = self.s
