@@ -85,7 +85,10 @@ class Batch:
     """Events as columns.  `rows` is (events, event.COLUMNS) int64, C-ordered, never mutated."""
 
     rows: Int64Array
-    text: Bytes  # the raw bytes that PARENT_AT points into
+    text: Bytes  # the raw bytes that PARENT_AT points into; read-only
+
+    def __post_init__(self) -> None:
+        self.text.setflags(write=False)  # one type for compiled code, wherever the bytes came from
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -17,7 +17,7 @@ from monitor.core.commands import Command, DeadLetter, Halt, Lease, Page, Record
 from monitor.core.envelope import seal
 from monitor.core.inputs import CommandSettled, Input, SourcePart
 from monitor.core.keyring import Signer
-from monitor.core.roads import road_of, state_parts, state_road
+from monitor.core.roads import left_state_roads, road_of, state_parts
 from monitor.edge.audit import AuditTrail
 from monitor.edge.clock import Clock
 from monitor.edge.kafka_out import DeadLetterBytes, DeadLetters, KafkaOut
@@ -59,7 +59,8 @@ class Performer:
     pagers: list[Alertmanager | Webhook] = field(default_factory=list)
     state: list[Message] = field(default_factory=list)  # what is true now: said again after a reconnect
     _seq: int = 0
-    _state_parts: int = 1
+    _state_parts: int = 0
+    _stamped: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # our open halts as they went out
 
     def perform(self, command: Command) -> None:
         """Do one command.  Returns at once: what takes time is done beside."""
@@ -87,8 +88,12 @@ class Performer:
         self.audit.append(what, fields, self.clock.now_ns())
         self.metrics.audit_lines.inc()
 
-    def stamp(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields that only we know: who says it, in which life, when, after which line of the trail."""
+    def stamp(self, payload: Mapping[str, Any], issued_at: int | None = None) -> dict[str, Any]:
+        """The fields that only we know: who says it, in which life, when, after which line of the trail.
+
+        The time is the wall clock's, because receivers judge freshness by theirs; the head is what
+        the disk has, because a crash may not make what we published a lie.
+        """
         self._seq += 1
         stamped = {
             "v": 1,
@@ -98,16 +103,20 @@ class Performer:
             "issuer": self.issuer,
             "boot": self.boot,
             "seq": self._seq,
-            "issued_at": self.clock.now_ns(),
+            "issued_at": self.wall_ns() if issued_at is None else issued_at,
         }
-        if payload["type"] in ("halt", "lease"):
-            stamped["audit_head"] = self.audit.head.payload
+        if payload["type"] in ("halt", "lease", "state"):
+            stamped["audit_head"] = self.audit.durable_head.payload
         return stamped
+
+    def wall_ns(self) -> int:
+        return self.clock.now_ns() + self.clock.skew_ns()
 
     # --- halts --------------------------------------------------------------------------------
 
     def _halt(self, command: Halt) -> None:
         stamped = self.stamp(command.payload)
+        self._stamped[command.halt_id] = stamped
         raw = seal(stamped, [self.signer])
         road = road_of(stamped)
         self._spawn(self._by_kafka("halt", command.halt_id, road.kafka_topic, road.kafka_key, raw))
@@ -127,7 +136,7 @@ class Performer:
     def _spawn(self, work: Any) -> None:
         self.tasks.create_task(work)
 
-    async def _by_kafka(self, what: str, key: str, topic: str, kafka_key: str, raw: bytes) -> None:
+    async def _by_kafka(self, what: str, key: str, topic: str, kafka_key: str, raw: bytes | None) -> None:
         assert self.roads is not None
         outcome = await self.roads.kafka.publish(topic, kafka_key, raw, DEADLINE_S)
         self.settled(what, key, "kafka", ok=outcome.ok, latency_s=outcome.latency_s, detail=outcome.detail)
@@ -152,22 +161,34 @@ class Performer:
     # --- what is said again and again ---------------------------------------------------------
 
     def _state(self, command: State) -> None:
+        """All open halts, whole; the parts of one state carry one time, by which they belong together."""
         self.metrics.halts_open.set(len(command.open))
-        payloads = state_parts(command.open, command.closed, command.policy_digest)
+        issued_at = self.wall_ns()
+        whole = [self._whole(halt) for halt in command.open]
+        payloads = state_parts(whole, command.closed, command.policy_digest)
         messages: list[Message] = []
         for number, payload in enumerate(payloads, 1):
-            stamped = self.stamp(payload)
+            stamped = self.stamp(payload, issued_at)
             raw = seal(stamped, [self.signer])
             road = road_of(stamped)
             messages.append(Message(road.mqtt_topic, raw, retained=True))
             key = f"state/{number}"
             self._spawn(self._by_kafka("state", key, road.kafka_topic, road.kafka_key, raw))
             self._spawn(self._by_mqtt("state", key, road.mqtt_topic, raw, retain=True))
-        for number in range(len(payloads) + 1, self._state_parts + 1):  # parts that are no more
-            road = state_road(self.site, self.issuer, number, self._state_parts)
-            self._spawn(self._by_mqtt("state", f"state/{number}", road.mqtt_topic, b"", retain=True))
+        for road in left_state_roads(self.site, self.issuer, self._state_parts, len(payloads)):
+            self._spawn(self._by_kafka("state", "state/left", road.kafka_topic, road.kafka_key, None))
+            self._spawn(self._by_mqtt("state", "state/left", road.mqtt_topic, b"", retain=True))
         self._state_parts = len(payloads)
         self.state = messages
+
+    def _whole(self, halt: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An open halt with all its fields: another issuer's as it came, ours as we sent it."""
+        if "issuer" in halt:
+            return halt
+        halt_id = str(halt["halt_id"])
+        if halt_id not in self._stamped:  # ours from before a restart
+            self._stamped[halt_id] = self.stamp(halt)
+        return self._stamped[halt_id]
 
     def lease_message(self, status: str, blind_of: list[Mapping[str, str]], digest: str) -> Message:
         """A lease as it goes out; also the Last Will, which says that we are blind of everything."""

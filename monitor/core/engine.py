@@ -61,6 +61,7 @@ SAVE_EVERY_NS: Final = 10 * SECOND_NS
 HOLD_NS: Final = SECOND_NS  # time that passes without events stays this far behind the clock
 RESOLVE_NS: Final = 600 * SECOND_NS  # a page without a new breach for so long is over
 OTHERS_NS: Final = 60 * SECOND_NS  # how recently others must have traded for us to say that they do
+CLOSED_TOLD_MAX: Final = 100
 QUESTIONS_MAX: Final = (
     65_536  # (detector, reason, scope) with a rung; 300 bytes each. Past it we act without memory
 )
@@ -149,7 +150,7 @@ class Engine:
             yield from self._judge(batch)
 
     def _begin(self, started: ReadingStarted) -> Iterator[Command]:
-        """A partition's reading begins; from the session's start on, nothing is a past that we have not seen."""
+        """A partition's reading begins; from the session's start, there is no past that we have not seen."""
         part = self.part_of(SourcePart(started.topic, started.partition))
         self.next_offsets[part] = started.offset
         if started.sees_the_session:
@@ -228,9 +229,7 @@ class Engine:
         level = self._level(breach)
         assert level is not None
         trade_date = self._trade_date(breach, batch)
-        cause = "|".join(
-            (self.policy.site, self.policy.env, breach.detector, breach.reason, scope.text, trade_date)
-        )
+        cause = f"{breach.detector}|{breach.reason}|{scope.text}|{trade_date}"
         identity = halt_id(
             self.policy.site, self.policy.env, breach.detector, breach.reason, scope.text, trade_date,
             self.halts.closed_before(cause),
@@ -489,7 +488,7 @@ class Engine:
     # --- what others say ----------------------------------------------------------------------
 
     def _obey(self, payload: Mapping[str, Any], said: OperatorSaid) -> Iterator[Command]:
-        """A person tightens alone.  Nothing loosens here: a latch opens by a resume, and none is taken yet."""
+        """A person tightens alone.  Nothing loosens here: a latch opens by a resume; none is taken yet."""
         yield Record("operator.said", {"payload": dict(payload), "people": list(said.people)})
         if payload["type"] == "halt":
             yield from self._join(payload)
@@ -521,7 +520,9 @@ class Engine:
             yield Record("gateway.refused", dict(payload))
 
     def _state(self) -> State:
-        return State(tuple(self.halts.open.values()), tuple(self.halts.closed[-100:]), self.policy.digest)
+        return State(
+            tuple(self.halts.open.values()), tuple(self.halts.closed)[-CLOSED_TOLD_MAX:], self.policy.digest
+        )
 
     # --- memory -------------------------------------------------------------------------------
 
@@ -551,7 +552,7 @@ class Engine:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Back to a snapshot.  Families that it does not know start fresh; raises `ValueError` if it is not one."""
+        """Back to a snapshot; families that it does not know start fresh.  `ValueError` if it is not one."""
         own = state["engine"]
         self.names.restore(state["names"])
         self.ledger.restore(state["ledger"])

@@ -23,13 +23,13 @@ class HaltBook:
 
     def __init__(self) -> None:
         self.open: dict[str, Payload] = {}
-        self.closed: list[str] = []
+        self.closed: dict[str, int] = {}  # id -> when the resume that closed it was issued
         self._closed_of: dict[str, int] = {}
 
     def add(self, payload: Payload) -> bool:
         """Join a halt in; whether it changed anything (new, or at a higher level)."""
         known = self.open.get(payload["halt_id"])
-        if payload["halt_id"] in self.closed:
+        if self.closed.get(payload["halt_id"], 0) >= payload.get("event_ts", 1):
             return False
         if known is not None and level_of(known) >= level_of(payload):
             return False
@@ -37,7 +37,7 @@ class HaltBook:
         return True
 
     def closed_before(self, cause: str) -> int:
-        """How many halts of this cause (the six of a halt's identity, joined) were closed."""
+        """How many halts of this cause (detector, reason, scope, trade date) were closed."""
         return self._closed_of.get(cause, 0)
 
     @property
@@ -45,11 +45,11 @@ class HaltBook:
         return len(self.open) >= OPEN_MAX
 
     def snapshot(self) -> dict[str, Any]:
-        return {"open": list(self.open.values()), "closed": self.closed, "closed_of": self._closed_of}
+        return {"open": list(self.open.values()), "closed": dict(self.closed), "closed_of": self._closed_of}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.open = {payload["halt_id"]: payload for payload in state["open"]}
-        self.closed = list(state["closed"])
+        self.closed = dict(state["closed"])
         self._closed_of = dict(state["closed_of"])
 
 

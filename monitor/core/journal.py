@@ -56,8 +56,11 @@ def line_of_fact(happened: Input) -> Line:
             }  # fmt: skip
         case ReadingStarted():
             return "reading.started", {
-                "topic": happened.topic, "partition": happened.partition, "offset": happened.offset, "why": happened.why,
-            }  # fmt: skip
+                "topic": happened.topic,
+                "partition": happened.partition,
+                "offset": happened.offset,
+                "why": happened.why,
+            }
         case RecordsLost():
             return "records.lost", {
                 "topic": happened.topic, "partition": happened.partition, "first": happened.first,
@@ -126,8 +129,11 @@ def line_of_command(command: Command) -> Line | None:
             }
         case Page():
             return "page.commanded", {
-                "key": command.key, "severity": command.severity, "summary": command.summary, "resolved": command.resolved,
-            }  # fmt: skip
+                "key": command.key,
+                "severity": command.severity,
+                "summary": command.summary,
+                "resolved": command.resolved,
+            }
         case Record():
             return command.what, dict(command.fields)
         case DeadLetter(record=broken):

@@ -45,7 +45,7 @@ REASONS: Final = (
 )
 
 
-class BadRecord(ValueError):  # noqa: N818  a record is bad, not an error of ours
+class BadRecord(ValueError):
     """The producer's fault.  Count it, keep its offset, carry on."""
 
     def __init__(self, path: str, reason: str, detail: str) -> None:

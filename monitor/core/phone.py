@@ -1,10 +1,15 @@
 """What a person woken at night reads first.  One line, fixed in form, nothing claimed that was not seen.
 
 >>> why = "3 children after parent done"
->>> line = stopped("host=smars-8", "halt_cancel", why, 96_400.0, "7f3a9c", "runbook", "child_after_done", others=True)
->>> print(line.replace(" | exposed", "\\n| exposed"))
-STOPPED host=smars-8 (no new, cancelling) | why: 3 children after parent done
-| exposed $96k | others trading | halt 7f3a | next: runbook#child-after-done
+>>> halt = ("host=smars-8", "halt_cancel", why, 96_400.0, "7f3a9c")
+>>> for part in stopped(*halt, "runbook", "child_after_done", others=True).split(" | "):
+...     print(part)
+STOPPED host=smars-8 (no new, cancelling)
+why: 3 children after parent done
+exposed $96k
+others trading
+halt 7f3a
+next: runbook#child-after-done
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class Sequencer:
         yield from self.release()
 
     def tick(self, now_ns: int) -> Iterator[Batch]:
-        """Time has passed: a partition with a backlog that does not move (its leader is dead) holds nobody back."""
+        """Time has passed: a partition whose backlog does not move (its leader is dead) holds nobody back."""
         self._now_ns = now_ns
         for part in self.lagging:
             if now_ns - self._moved_at.setdefault(part, now_ns) > STUCK_NS:
