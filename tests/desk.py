@@ -414,12 +414,8 @@ class Desk:
         if not self.fills:
             return
         fill = self.fills[-1 - n % len(self.fills)]
-        said: Told = (
-            {},
-            {"order_id": fill["order_id"]},
-            {"session": f"{self.name}-s1"},
-            {"venue": VENUES[1]},
-        )[m % 4]
+        session = f"{self.name}-s{1 + m % 2}"
+        said: Told = ({}, {"session": session}, {"session": session}, {"venue": VENUES[1]})[m % 4]
         router, numbers = ("", {"last_qty": QUANTITIES[n % 5], "last_px": 7}) if m < 4 else (self.host(n), {})
         self.tell(
             "fill_correct" if numbers else "fill_bust", router or f"{self.name}-dc",

@@ -1,20 +1,28 @@
-"""The compiled ledger says what the slow one says, posting by posting, wherever the stream is cut."""
+"""The compiled ledger says what the slow one says, posting by posting, wherever the stream is cut.
+
+The slow one forgets nothing, so the compiled one is told to retain everything; that recycled codes change no
+answer, and that forgotten executions harm nobody, is tried apart.
+"""
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors import posting as po
 from detectors.ledger import Ledger
 from detectors.names import Names
+from tests.desk import MS, SECOND, START, Desk
 from tests.oracle.compare import decoded, first_difference, told_by_ledger, told_by_oracle
 from tests.streams import MESSY, WILD, clock_streams, order_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from tests.streams import Told
 
@@ -39,3 +47,54 @@ def test_the_compiled_ledger_says_what_the_slow_one_says(moves, data, cold):
 @given(stream=clock_streams())
 def test_both_ledgers_tell_the_same_time(stream):
     assert not difference([told for _, told in stream], [part for part, _ in stream])
+
+
+def posted(stream: Sequence[Told], cuts: Collection[int], *, restart: bool) -> np.ndarray:
+    """Raw postings, codes and all, of a ledger that recycles them soon."""
+    names = Names()
+    ledger = Ledger(names, cold=False, retain_ns=2 * SECOND, scale=SCALE)
+    stops = [0, *sorted(cuts), len(stream)]
+    said = [np.empty((0, po.COLUMNS), np.int64)]
+    for start, stop in itertools.pairwise(stops):
+        if restart and start:
+            saved, saved_names = ledger.snapshot(), names.snapshot()
+            names = Names()
+            names.restore(saved_names)
+            ledger = Ledger(names, cold=False, retain_ns=2 * SECOND, scale=SCALE)
+            ledger.restore(saved)
+        if start < stop:
+            for postings in ledger.post(decoded(stream[start:stop], names, None, start)):
+                rows = postings.rows.copy()
+                rows[:, po.ROW] += start
+                said.append(rows)
+    return np.concatenate(said)
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["cut", "restarted"])
+@given(data=st.data())
+def test_neither_a_cut_nor_a_restart_changes_a_posting(restart, data):
+    stream = data.draw(order_streams(MESSY))
+    cuts = (
+        data.draw(st.sets(st.integers(1, max(1, len(stream) - 1)), max_size=6)) if len(stream) > 1 else set()
+    )
+    assert np.array_equal(posted(stream, cuts, restart=restart), posted(stream, (), restart=False))
+
+
+def test_a_stated_position_meets_an_end_where_old_executions_were_forgotten():
+    """The ring of executions forgets its oldest; a walk along a pair's executions must not go in circles."""
+    desk = Desk()
+    desk.plain_child(0, 0)
+    for _ in range(200):  # of 31 that are remembered
+        desk.now += MS
+        desk._fill(desk.children[0], 1, 1)
+    at = START + 190 * MS
+    told = {"account": desk.account(0), "symbol": "NOK", "qty": 5, "as_of": at}
+    stream = [
+        *desk.events(),
+        {"kind": "position", "ts": desk.now, "arrival_ts": desk.now, "source": "oms", **told},
+    ]
+    names = Names()
+    ledger = Ledger(names, cold=False, scale=1 << 18)
+    *_, stated = told_by_ledger(ledger, [decoded(stream, names)])
+    assert stated["kind"] == "POSITION_SET"
+    assert stated["base"] == (5 - 190) * 10**8  # the ten since then stay on top

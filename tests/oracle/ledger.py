@@ -460,8 +460,7 @@ class Entry:
             return self.who(account or UNKNOWN_ACCOUNT)
         if not account or account == order.who["account"]:
             return order.who
-        build = order.who["build"] or self.books.builds.get(order.who["host"], "")
-        return {**order.who, "account": account, "build": build}
+        return {**order.who, "account": account}
 
     def new_execution(self, exec_id: str) -> Execution:
         x = Execution(self.books.next_code(), "", self.told.trade_date, [exec_id])
