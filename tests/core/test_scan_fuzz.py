@@ -18,6 +18,7 @@ from detectors.names import Names
 from monitor.core import decode as decode_module
 from monitor.core import scan_fields as sf
 from monitor.core.decode import Decoder
+from monitor.core.decode_table import ARROW_MARK
 from monitor.core.judge import REASONS, BadRecord, judge
 
 TS = 1_343_799_000_000_000_000
@@ -47,6 +48,7 @@ class ByJudge:
 
 
 def agree(records):
+    records = [raw for raw in records if not raw.startswith(ARROW_MARK)]
     decoder, alone = Decoder(Names()), ByJudge()
     result = decoder.decode(records, 0, np.arange(len(records)), None)
     rows, bad, passed = iter(result.batch.rows), iter(result.quarantined), 0
