@@ -15,7 +15,7 @@ README = Path(__file__).parent.parent / "README.md"
 
 
 def reasons() -> str:
-    return "".join(
+    return "| detector | reason | claim |\n|---|---|---|\n" + "".join(
         f"| `{name}` | `{reason.code}` | {reason.claim} |\n"
         for name, family in every_detector().items()
         for reason in family.reasons
@@ -27,7 +27,8 @@ def metrics() -> str:
         detectors=every_detector(), quarantine_reasons=REASONS, topics=["t"], now_ns=time.time_ns, version="0"
     ).exposition()
     found = re.findall(r"^# HELP (knightwatch_\w+) (.*)$", shown.decode(), re.MULTILINE)
-    return "".join(f"| `{name}` | {meaning} |\n" for name, meaning in dict(found).items())
+    head = "| metric | meaning |\n|---|---|\n"
+    return head + "".join(f"| `{name}` | {meaning} |\n" for name, meaning in dict(found).items())
 
 
 @pytest.mark.parametrize(("name", "table"), [("reasons", reasons), ("metrics", metrics)])
