@@ -11,17 +11,32 @@ if TYPE_CHECKING:
     from detectors.contract import Detector
 
 # What a family needs besides numbers, so that it judges at all.
-NEEDS: Final[dict[str, dict[str, Any]]] = {}
+NEEDS: Final[dict[str, dict[str, Any]]] = {
+    "exposure": {
+        "limit": (
+            {"scope": "account=*", "gross": 100_000, "net": 20_000, "basis": "intraday"},
+            {"scope": "account=a-33", "gross": 2_000, "basis": "total"},
+            {"scope": "session=*", "order_notional": 50_000, "order_quantity": 10_000, "session_orders": 5},
+            {"scope": "host=*", "gross": 200_000},
+            {"scope": "account=*&symbol=*", "quantity": 1_000},
+            {"scope": "*", "gross": 5_000_000},
+        )
+    }
+}
 
 
 @st.composite
 def settings_for(draw: st.DrawFn, make: type[Detector]) -> Any:
     """The family's settings: all as they come, or each number perhaps a tenth of its default."""
-    changed: dict[str, Any] = dict(NEEDS.get(make.family(), {}))
+    needed = NEEDS.get(make.family(), {})
+    changed: dict[str, Any] = {}
     if draw(st.booleans()):
         for setting in dataclasses.fields(make.Settings):
             default = setting.default
             if isinstance(default, (int, float)) and not isinstance(default, bool) and draw(st.booleans()):
                 lower = default / 10 if isinstance(default, float) else max(default // 10, min(default, 1))
                 changed[setting.name] = type(default)(lower)
-    return make.Settings(**changed)
+    try:
+        return make.Settings(**needed, **changed)
+    except ValueError:  # two numbers that contradict each other: the family says so, and that is another test
+        return make.Settings(**needed)
