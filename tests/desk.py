@@ -416,7 +416,8 @@ class Desk:
         fill = self.fills[-1 - n % len(self.fills)]
         session = f"{self.name}-s{1 + m % 2}"
         said: Told = ({}, {"session": session}, {"session": session}, {"venue": VENUES[1]})[m % 4]
-        router, numbers = ("", {"last_qty": QUANTITIES[n % 5], "last_px": 7}) if m < 4 else (self.host(n), {})
+        router = "" if m < 4 else self.host(n)
+        numbers: Told = {} if router else {"last_qty": QUANTITIES[n % 5], "last_px": 7}
         self.tell(
             "fill_correct" if numbers else "fill_bust", router or f"{self.name}-dc",
             source=None if router else "drop_copy", exec_ref_id=fill["exec_id"], **said, **numbers,

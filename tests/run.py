@@ -16,14 +16,14 @@ import numpy as np
 from detectors.contract import View
 from detectors.ledger import Ledger
 from detectors.names import Names
+from tests.desk import SECOND
 from tests.oracle.compare import decoded
-from tests.streams import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from detectors.contract import Batch, Breach, Detector
-    from tests.streams import Told
+    from tests.desk import Told
 
 SCALE: Final = 1 << 10  # of the ledger's bounds: a snapshot of a small test shall be small
 FOREVER: Final = 1 << 62

@@ -80,7 +80,8 @@ def world_events() -> st.SearchStrategy[list[Told]]:
 def merged(*streams: Iterable[Told]) -> list[Told]:
     """Streams of several desks in one order of arrival; each keeps its own order."""
     return sorted(
-        (told for stream in streams for told in stream), key=lambda told: told.get("arrival_ts", told["ts"])
+        (told for stream in streams for told in stream),
+        key=lambda told: int(told.get("arrival_ts", told["ts"])),
     )
 
 

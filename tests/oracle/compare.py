@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from detectors.contract import Batch
     from detectors.ledger import Ledger
     from detectors.names import Names
+    from tests.desk import Told
     from tests.oracle.books import Posting
-    from tests.streams import Told
 
 Plain = dict[str, Any]
 
