@@ -81,7 +81,7 @@ def merged(*streams: Iterable[Told]) -> list[Told]:
     """Streams of several desks in one order of arrival; each keeps its own order."""
     return sorted(
         (told for stream in streams for told in stream),
-        key=lambda told: int(told.get("arrival_ts", told["ts"])),
+        key=lambda told: int(told["arrival_ts"] if "arrival_ts" in told else told["ts"]),
     )
 
 
