@@ -54,7 +54,7 @@ class Ledger:
             "o64": np.zeros((orders, t.ORDER64), i64),
             "o32": np.zeros((orders, t.ORDER32), i32),
             "id64": np.zeros((ids, 2), i64),
-            "id32": np.zeros((ids, 3), i32),
+            "id32": np.zeros((ids, t.ORDER_ID32), i32),
             "id_index": np.zeros(2 * ids, i32),
             "x64": np.zeros((execs, t.EXEC64), i64),
             "x32": np.zeros((execs, t.EXEC32), i32),

@@ -82,7 +82,8 @@ def _lowest(part, heard, clocks, one):
         return
     lowest = 0
     for p in range(one[t.PARTS]):
-        if clocks[p, t.C_TRUST] != 0 and one[t.NEWEST] - clocks[p, t.C_HEARD] <= t.HEARD_NS:
+        told = clocks[p, t.C_TRUST] != 0 and clocks[p, t.C_CLOCK] != 0
+        if told and one[t.NEWEST] - clocks[p, t.C_HEARD] <= t.HEARD_NS:
             if lowest == 0 or clocks[p, t.C_CLOCK] < lowest:
                 lowest = clocks[p, t.C_CLOCK]
                 one[t.LOW_PART] = p

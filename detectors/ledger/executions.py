@@ -32,7 +32,7 @@ def space_of(rows, r, order, o32):
 
 
 @inlined
-def _actual(x, x32):
+def actual(x, x32):
     """The execution behind a correction's exec id."""
     while x > 0 and x32[x, t.X_STATE] & t.X_ALIAS:
         x = x32[x, t.X_ORDER]
@@ -45,15 +45,17 @@ def find_execution(hi, lo, space, order, date, any_date, x64, x32, x_index):
     best = 0
     x = x_index[place_of(x_index, x64, hi, lo)]
     while x != 0:
-        found = _actual(x, x32)
-        if found > 0:
+        found = actual(x, x32)
+        if found > 0 and not x32[x, t.X_STATE] & t.X_CHANGE:
             own = x64[found, t.X_SPACE]
             state = x32[found, t.X_STATE] & 15
             here = (
                 (space == 0 and order <= 0)
                 or own == space
                 or own == 0
-                or (order > 0 and x32[found, t.X_ORDER] == order)
+                or (
+                    order > 0 and x32[found, t.X_ORDER] == order and not (own >> 32 == 1 and space >> 32 == 1)
+                )
             )
             if here:
                 if x32[found, t.X_DATE] == date:
@@ -62,6 +64,19 @@ def find_execution(hi, lo, space, order, date, any_date, x64, x32, x_index):
                     best = found
         x = x32[x, t.X_OLDER]
     return best
+
+
+@inlined
+def names_already(hi, lo, x, x64, x32, x_index):
+    """Whether a correction of this exec id was taken over by the execution before."""
+    if (hi == 0 and lo == 0) or (hi == x64[x, t.X_HI] and lo == x64[x, t.X_LO]):
+        return False
+    other = x_index[place_of(x_index, x64, hi, lo)]
+    while other != 0:
+        if x32[other, t.X_STATE] & t.X_ALIAS and actual(other, x32) == x:
+            return True
+        other = x32[other, t.X_OLDER]
+    return False
 
 
 @inlined

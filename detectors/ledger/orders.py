@@ -48,10 +48,22 @@ def name_order(order, hi, lo, o32, id64, id32, id_index, one):
     id64[node, 0] = hi
     id64[node, 1] = lo
     id32[node, t.ID_ORDER] = order
+    id32[node, t.ID_REPLACED] = 0
     id32[node, t.ID_OLDER] = id_index[slot]
     id32[node, t.ID_NEXT] = o32[order, t.FIRST_ID]
     o32[order, t.FIRST_ID] = node
     id_index[slot] = node
+
+
+@inlined
+def replaced_before(order, hi, lo, id64, id32, id_index):
+    """Whether the order was replaced to this id before; from now on it was."""
+    node = id_index[place_of(id_index, id64, hi, lo)]
+    while node != 0 and id32[node, t.ID_ORDER] != order:
+        node = id32[node, t.ID_OLDER]
+    before = id32[node, t.ID_REPLACED] != 0
+    id32[node, t.ID_REPLACED] = node != 0
+    return before
 
 
 @inlined

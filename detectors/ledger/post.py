@@ -17,9 +17,9 @@ from detectors.ledger import tables as t
 from detectors.ledger.attribution import pair_of, who_of, who_with_account
 from detectors.ledger.clocks import tell_time
 from detectors.ledger.emit import head, of_event, of_order, of_parent, of_who, sign_of
-from detectors.ledger.executions import book, find_execution, new_execution, space_of
+from detectors.ledger.executions import book, find_execution, names_already, new_execution, space_of
 from detectors.ledger.index import mix
-from detectors.ledger.orders import find_order, name_order, new_order, retire
+from detectors.ledger.orders import find_order, name_order, new_order, replaced_before, retire
 from detectors.ledger.parents import booked_before, find_parent, new_parent
 from detectors.posting import Note, PostingKind
 
@@ -48,7 +48,22 @@ def post_rows(
             at = one[t.TODO_AT]
             if one[t.TODO] == MOVING:
                 n = _move(
-                    rows, r, at, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who64, clocks, one
+                    rows,
+                    r,
+                    at,
+                    n,
+                    out,
+                    o64,
+                    o32,
+                    x64,
+                    x32,
+                    p32,
+                    pair64,
+                    pair_index,
+                    who64,
+                    who_index,
+                    clocks,
+                    one,
                 )
             else:
                 n = _close(rows, r, at, n, out, o64, o32, p32, who64, clocks, one)
@@ -69,8 +84,8 @@ def post_rows(
             n += 1
         elif kind == Kind.FILL:
             n = _fill(
-                rows, r, at, n, out, o64, o32, id64, id32, id_index, x64, x32, x_index, p32,
-                pair64, pair_index, who64, who_index, host_build, clocks, one,
+                rows, r, at, n, text, out, o64, o32, id64, id32, id_index, x64, x32, x_index,
+                p64, p32, p_index, p_text, p_books, pair64, pair_index, who64, who_index, host_build, clocks, one,
             )  # fmt: skip
         elif kind == Kind.ORDER_NEW:
             n = _order_new(
@@ -86,9 +101,7 @@ def post_rows(
                 rows, r, at, n, kind, text, out, p64, p32, p_index, p_text, p_books, who64, who_index, host_build, clocks, one
             )  # fmt: skip
         elif kind == Kind.FILL_BUST or kind == Kind.FILL_CORRECT:
-            n = _undo(
-                rows, r, at, n, kind, out, o64, o32, id64, id32, id_index, x64, x32, x_index, p32, pair64, who64, clocks, one
-            )  # fmt: skip
+            n = _undo(rows, r, at, n, kind, out, o64, o32, x64, x32, x_index, p32, pair64, who64, clocks, one)
         else:
             n = _reference(rows, r, at, n, kind, out, x64, x32, pair64, pair_index, host_build, clocks, one)
         if one[t.TODO] != 0:
@@ -160,13 +173,7 @@ def _order_new(
         flags |= t.PACKAGE
     if rows[r, ev.ORIGIN] > 1:
         flags |= t.MANUAL
-    parent = -1
-    if rows[r, ev.PARENT_HI] != 0 or rows[r, ev.PARENT_LO] != 0:
-        parent = find_parent(rows, r, p64, p_index)
-        if parent == 0:
-            parent = new_parent(rows, r, at, text, p64, p32, p_index, p_text, p_books, one)
-        else:
-            p64[parent, t.P_TOUCHED_AT] = max(at, p64[parent, t.P_TOUCHED_AT])
+    parent = _parent_named(rows, r, at, text, p64, p32, p_index, p_text, p_books, one)
     o32[order, t.FLAGS] = flags
     o32[order, t.WHO] = who
     o32[order, t.PARENT] = parent
@@ -211,7 +218,7 @@ def _order_new(
 
 
 @compiled
-def _move(rows, r, at, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who64, clocks, one):
+def _move(rows, r, at, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who64, who_index, clocks, one):
     """Move the executions of a late order from where they were booked to where they belong."""
     order = one[t.TODO_ORDER]
     x = one[t.TODO_CURSOR]
@@ -250,27 +257,31 @@ def _move(rows, r, at, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who6
             out[n, po.BASE] = book(-old_sign * quantity, x64[x, t.X_AT], old_pair, pair64)
             out[n, po.EXEC] = x
             out[n, po.BITS] |= Note.ORDER_UNKNOWN
+            of_parent(out, n, x32[x, t.X_PARENT], out[n, po.SYMBOL], old_sign, p32, one)
             n += 1
+        # A package's own executions are not booked; who told them before the order could not know.
+        unbooked = live and o32[order, t.FLAGS] & t.PACKAGE and not state & t.X_LEG
+        if unbooked:
+            state = (state & ~15) | t.X_UNBOOKED
+            o64[order, t.FILLED] -= x64[x, t.X_QTY]
         x32[x, t.X_STATE] = state
         x32[x, t.X_PAIR] = pair
-        x32[x, t.X_WHO] = o32[order, t.WHO]
-        x32[x, t.X_PARENT] = o32[order, t.PARENT]
+        who = o32[order, t.WHO]
+        if account != who64[who, t.W_ACCOUNT]:
+            who = who_with_account(who, account, who64, who_index, one)
+        x32[x, t.X_WHO] = who
+        if x32[x, t.X_PARENT] < 0:
+            x32[x, t.X_PARENT] = o32[order, t.PARENT]
         if x32[x, t.X_VENUE] == 0:
             x32[x, t.X_VENUE] = o32[order, t.VENUE]
-        _link(x, pair, x32, pair64)
+        _link(x, pair, x32, pair64, one)
         if live:
             head(out, n, PostingKind.MOVED_IN, rows, r, x64[x, t.X_AT], clocks, one)
-            of_order(out, n, order, o64, o32, who64, p32, one)
-            out[n, po.SYMBOL] = symbol
-            out[n, po.ACCOUNT] = account
-            out[n, po.PAIR] = pair
-            out[n, po.SIGN] = sign
-            out[n, po.QTY] = quantity
-            out[n, po.PX] = x64[x, t.X_PX]
-            out[n, po.FILL] = quantity
-            out[n, po.POS] = sign * quantity
-            out[n, po.BASE] = book(sign * quantity, x64[x, t.X_AT], pair, pair64)
-            out[n, po.EXEC] = x
+            _of_execution(out, n, x, o64, o32, x32, x64, pair64, who64, p32, one)
+            if not unbooked:
+                out[n, po.FILL] = quantity
+                out[n, po.POS] = sign * quantity
+                out[n, po.BASE] = book(sign * quantity, x64[x, t.X_AT], pair, pair64)
             n += 1
         x = x32[x, t.X_NEXT_ORDER]
     one[t.TODO] = 0
@@ -278,13 +289,27 @@ def _move(rows, r, at, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who6
 
 
 @inlined
-def _link(x, pair, x32, pair64):
+def _link(x, pair, x32, pair64, one):
     """Enter an execution in its pair's list, once, where a later stated position looks for it."""
     if x32[x, t.X_STATE] & t.X_LINKED:
         return
     x32[x, t.X_STATE] |= t.X_LINKED
+    one[t.N_LINKS] += 1
+    x32[x, t.X_LINK] = one[t.N_LINKS]
     x32[x, t.X_NEXT_PAIR] = pair64[pair, t.PAIR_LAST_EXEC]
     pair64[pair, t.PAIR_LAST_EXEC] = x
+
+
+@inlined
+def _parent_named(rows, r, at, text, p64, p32, p_index, p_text, p_books, one):
+    """The parent that an order or a fill names, known or not; -1 if it names none."""
+    if rows[r, ev.PARENT_HI] == 0 and rows[r, ev.PARENT_LO] == 0:
+        return -1
+    parent = find_parent(rows, r, p64, p_index)
+    if parent == 0:
+        return new_parent(rows, r, at, text, p64, p32, p_index, p_text, p_books, one)
+    p64[parent, t.P_TOUCHED_AT] = max(at, p64[parent, t.P_TOUCHED_AT])
+    return parent
 
 
 @inlined
@@ -312,6 +337,14 @@ def _answer(rows, r, at, n, order, out, o64, o32, p32, who64, clocks, one):
 
 
 @inlined
+def _is_owner(rows, r, order, o32, who64):
+    """A router speaks for its own orders only; venues and drop copies speak for all."""
+    host = who64[o32[order, t.WHO], t.W_HOST]
+    stranger = rows[r, ev.HOST] != 0 and host != 0 and host != rows[r, ev.HOST]
+    return not (stranger and rows[r, ev.SOURCE] == ev.Source.ROUTER)
+
+
+@inlined
 def _order_told(rows, r, at, n, kind, out, o64, o32, id64, id32, id_index, x32, p32, who64, clocks, one):
     """Everything that is said of an order between its sending and its fills."""
     chained = kind == Kind.REPLACE_REQUEST or kind == Kind.CANCEL_REQUEST or kind == Kind.ORDER_REPLACE
@@ -329,13 +362,7 @@ def _order_told(rows, r, at, n, kind, out, o64, o32, id64, id32, id_index, x32, 
     before = o64[order, t.WORKING]
     what = PostingKind.EVENT
     quantity, px, note = ev.NONE, ev.NONE, 0
-    host = who64[o32[order, t.WHO], t.W_HOST]
-    owner = not (
-        rows[r, ev.SOURCE] == ev.Source.ROUTER
-        and rows[r, ev.HOST] != 0
-        and host != 0
-        and host != rows[r, ev.HOST]
-    )
+    owner = _is_owner(rows, r, order, o32, who64)
     if kind == Kind.ORDER_CANCEL or kind == Kind.ORDER_REJECT:
         if not owner:
             one[t.NOT_OWNER] += 1
@@ -352,6 +379,9 @@ def _order_told(rows, r, at, n, kind, out, o64, o32, id64, id32, id_index, x32, 
             o32[order, t.FLAGS] = (o32[order, t.FLAGS] | t.KILLED) & ~t.OPEN
             o64[order, t.WORKING] = 0
             retire(order, at, o64, o32, one)
+    elif kind == Kind.ORDER_REPLACE and replaced_before(order, hi, lo, id64, id32, id_index):
+        what = PostingKind.DUPLICATE
+        one[t.DUPLICATES] += 1
     elif kind == Kind.ORDER_REPLACE:
         what = PostingKind.ORDER_CHANGED
         note = Note.REPLACED
@@ -404,8 +434,8 @@ def _rework(order, leaves, at, o64, o32, one):
 
 @inlined
 def _fill(
-    rows, r, at, n, out, o64, o32, id64, id32, id_index, x64, x32, x_index, p32,
-    pair64, pair_index, who64, who_index, host_build, clocks, one,
+    rows, r, at, n, text, out, o64, o32, id64, id32, id_index, x64, x32, x_index,
+    p64, p32, p_index, p_text, p_books, pair64, pair_index, who64, who_index, host_build, clocks, one,
 ):  # fmt: skip
     """An execution: the same one counts once, with whoever owns its order."""
     order = _heard_of(
@@ -417,7 +447,9 @@ def _fill(
     x = find_execution(hi, lo, space, order, rows[r, ev.TRADE_DATE], False, x64, x32, x_index)
     state = x32[x, t.X_STATE] & 15 if x > 0 else 0
     if state != 0 and state != t.X_EARLY_BUST and state != t.X_EARLY_CORRECTION:
-        return _fill_again(rows, r, at, n, x, out, o64, o32, x64, x32, p32, pair64, who64, clocks, one)
+        return _fill_again(
+            rows, r, at, n, x, out, o64, o32, x64, x32, x_index, p32, pair64, who64, clocks, one
+        )
     n = _answer(rows, r, at, n, order, out, o64, o32, p32, who64, clocks, one)
     known = o32[order, t.FLAGS] & t.ANNOUNCED
     account = rows[r, ev.ACCOUNT]
@@ -461,14 +493,19 @@ def _fill(
     x32[x, t.X_DATE] = rows[r, ev.TRADE_DATE]
     x32[x, t.X_WHO] = who
     x32[x, t.X_PAIR] = pair
-    x32[x, t.X_PARENT] = o32[order, t.PARENT]
+    parent = _parent_named(rows, r, at, text, p64, p32, p_index, p_text, p_books, one)
+    if parent < 0:
+        parent = o32[order, t.PARENT]
+    if rows[r, ev.MULTILEG] == ev.Multileg.LEG:
+        state |= t.X_LEG
+    x32[x, t.X_PARENT] = parent
     x32[x, t.X_VENUE] = rows[r, ev.VENUE] if rows[r, ev.VENUE] != 0 else o32[order, t.VENUE]
     x32[x, t.X_ORDER] = order
     x32[x, t.X_STATE] = (
         state | (t.X_SELLS if sign < 0 else 0) | (t.X_SIDELESS if sideless and not known else 0)
     )
     if account != one[t.UNKNOWN_ACCOUNT] and symbol != 0:
-        _link(x, pair, x32, pair64)
+        _link(x, pair, x32, pair64, one)
     if order > 0:
         if o32[order, t.FIRST_EXEC] == 0:
             o32[order, t.FIRST_EXEC] = x
@@ -483,7 +520,7 @@ def _fill(
     of_who(out, n, who, who64)
     out[n, po.SYMBOL], out[n, po.PAIR], out[n, po.SIGN] = symbol, pair, sign
     out[n, po.VENUE] = x32[x, t.X_VENUE]
-    of_parent(out, n, o32[order, t.PARENT], symbol, sign, p32, one)
+    of_parent(out, n, parent, symbol, sign, p32, one)
     out[n, po.QTY], out[n, po.PX], out[n, po.WORK], out[n, po.EXEC] = quantity, px, work, x
     if live:
         out[n, po.FILL] = quantity
@@ -511,13 +548,16 @@ def _consume(order, quantity, at, o64, o32, one):
 
 
 @inlined
-def _of_execution(out, n, x, o64, x32, x64, pair64, who64, p32, one):
-    """Attribute a posting to an execution, which remembers its own."""
+def _of_execution(out, n, x, o64, o32, x32, x64, pair64, who64, p32, one):
+    """Attribute a posting to an execution, which remembers its own, over what its order says."""
+    if x32[x, t.X_ORDER] > 0:
+        of_order(out, n, x32[x, t.X_ORDER], o64, o32, who64, p32, one)
+    if x32[x, t.X_STATE] & 15 == t.X_UNBOOKED:
+        out[n, po.BITS] |= Note.PACKAGE
     of_who(out, n, x32[x, t.X_WHO], who64)
     sign = -1 if x32[x, t.X_STATE] & t.X_SELLS else 1
     out[n, po.EXEC] = x
     out[n, po.ORDER] = x32[x, t.X_ORDER] if x32[x, t.X_ORDER] > 0 else -1
-    out[n, po.SENT_AT] = o64[x32[x, t.X_ORDER], t.SENT_AT] if x32[x, t.X_ORDER] > 0 else 0
     out[n, po.PAIR] = x32[x, t.X_PAIR]
     out[n, po.SYMBOL] = pair64[x32[x, t.X_PAIR], t.PAIR_SYMBOL]
     out[n, po.ACCOUNT] = pair64[x32[x, t.X_PAIR], t.PAIR_ACCOUNT]
@@ -530,23 +570,22 @@ def _of_execution(out, n, x, o64, x32, x64, pair64, who64, p32, one):
 
 
 @compiled
-def _fill_again(rows, r, at, n, x, out, o64, o32, x64, x32, p32, pair64, who64, clocks, one):
+def _fill_again(rows, r, at, n, x, out, o64, o32, x64, x32, x_index, p32, pair64, who64, clocks, one):
     """The same execution once more: a no-op, or a conflict in which the larger exposure counts."""
     state = x32[x, t.X_STATE]
     same = rows[r, ev.LAST_QTY] == x64[x, t.X_QTY] and rows[r, ev.LAST_PX] == x64[x, t.X_PX]
     conflict = state & 15 == t.X_LIVE and not same and not state & t.X_CORRECTED
     head(out, n, PostingKind.CONFLICT if conflict else PostingKind.DUPLICATE, rows, r, at, clocks, one)
-    sign = _of_execution(out, n, x, o64, x32, x64, pair64, who64, p32, one)
+    sign = _of_execution(out, n, x, o64, o32, x32, x64, pair64, who64, p32, one)
     if not conflict:
         one[t.DUPLICATES] += 1
         return n + 1
     one[t.CONFLICTS] += 1
-    larger = float(rows[r, ev.LAST_QTY]) * float(rows[r, ev.LAST_PX]) > float(x64[x, t.X_QTY]) * float(
-        x64[x, t.X_PX]
-    )
+    theirs = float(rows[r, ev.LAST_QTY]) * abs(float(rows[r, ev.LAST_PX]))
+    larger = theirs > float(x64[x, t.X_QTY]) * abs(float(x64[x, t.X_PX]))
     if larger:
         change = rows[r, ev.LAST_QTY] - x64[x, t.X_QTY]
-        _rebook(out, n, x, change, sign, at, x64, x32, o64, o32, pair64, one)
+        _rebook(out, n, x, change, sign, at, x64, x32, x_index, o64, o32, pair64, one)
         x64[x, t.X_QTY] = rows[r, ev.LAST_QTY]
         x64[x, t.X_PX] = rows[r, ev.LAST_PX]
         out[n, po.QTY], out[n, po.PX] = rows[r, ev.LAST_QTY], rows[r, ev.LAST_PX]
@@ -554,7 +593,7 @@ def _fill_again(rows, r, at, n, x, out, o64, o32, x64, x32, p32, pair64, who64, 
 
 
 @compiled
-def _rebook(out, n, x, change, sign, at, x64, x32, o64, o32, pair64, one):
+def _rebook(out, n, x, change, sign, at, x64, x32, x_index, o64, o32, pair64, one):
     """Post a change of an execution's quantity.  More takes from the leaves, less gives none back."""
     order = x32[x, t.X_ORDER]
     if order > 0:
@@ -564,41 +603,19 @@ def _rebook(out, n, x, change, sign, at, x64, x32, o64, o32, pair64, one):
     out[n, po.FILL] = change
     out[n, po.POS] = sign * change
     out[n, po.BASE] = book(sign * change, at, x32[x, t.X_PAIR], pair64)
+    if x32[x, t.X_STATE] & t.X_LINKED:
+        y = new_execution(x64[x, t.X_HI], x64[x, t.X_LO], x64, x32, x_index, one)
+        x64[y, t.X_AT], x64[y, t.X_QTY] = at, sign * change
+        x32[y, t.X_STATE], x32[y, t.X_ORDER] = t.X_CHANGE, x
+        _link(y, x32[x, t.X_PAIR], x32, pair64, one)
 
 
 @compiled
-def _undo(
-    rows,
-    r,
-    at,
-    n,
-    kind,
-    out,
-    o64,
-    o32,
-    id64,
-    id32,
-    id_index,
-    x64,
-    x32,
-    x_index,
-    p32,
-    pair64,
-    who64,
-    clocks,
-    one,
-):
+def _undo(rows, r, at, n, kind, out, o64, o32, x64, x32, x_index, p32, pair64, who64, clocks, one):
     """A bust or a correction of an execution, perhaps told before it."""
-    order = -1
-    if rows[r, ev.ORDER_HI] != 0 or rows[r, ev.ORDER_LO] != 0:
-        order = find_order(
-            rows[r, ev.ORDER_HI], rows[r, ev.ORDER_LO], rows[r, ev.SESSION], o32, id64, id32, id_index
-        )
-    space = 0
-    if rows[r, ev.VENUE] != 0 or rows[r, ev.SESSION] != 0 or order > 0:
-        space = space_of(rows, r, order, o32)
+    space = space_of(rows, r, -1, o32) if rows[r, ev.VENUE] != 0 or rows[r, ev.SESSION] != 0 else 0
     hi, lo = rows[r, ev.EXEC_REF_HI], rows[r, ev.EXEC_REF_LO]
-    x = find_execution(hi, lo, space, order, rows[r, ev.TRADE_DATE], True, x64, x32, x_index)
+    x = find_execution(hi, lo, space, -1, rows[r, ev.TRADE_DATE], True, x64, x32, x_index)
     bust = kind == Kind.FILL_BUST
     what = PostingKind.BUSTED if bust else PostingKind.CORRECTED
     if x == 0:
@@ -606,7 +623,6 @@ def _undo(
         x64[x, t.X_SPACE] = space
         x64[x, t.X_AT] = at
         x32[x, t.X_DATE] = rows[r, ev.TRADE_DATE]
-        x32[x, t.X_ORDER] = max(order, 0)
         x32[x, t.X_STATE] = t.X_EARLY_BUST if bust else t.X_EARLY_CORRECTION
         if not bust:
             x64[x, t.X_QTY] = rows[r, ev.LAST_QTY]
@@ -619,30 +635,46 @@ def _undo(
     state = x32[x, t.X_STATE]
     early = state & 15 == t.X_EARLY_CORRECTION or state & 15 == t.X_EARLY_BUST
     again = state & 15 == t.X_BUSTED or state & 15 == t.X_EARLY_BUST
-    if (
-        not bust
-        and not again
-        and x64[x, t.X_QTY] == rows[r, ev.LAST_QTY]
-        and x64[x, t.X_PX] == rows[r, ev.LAST_PX]
-    ):
-        again = True
+    if not bust and not again:
+        again = x64[x, t.X_QTY] == rows[r, ev.LAST_QTY] and x64[x, t.X_PX] == rows[r, ev.LAST_PX]
+        again |= names_already(rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO], x, x64, x32, x_index)
+    if not again and not early and (bust or rows[r, ev.LAST_QTY] < x64[x, t.X_QTY]):
+        if not _is_owner(rows, r, x32[x, t.X_ORDER], o32, who64):
+            what = PostingKind.EVENT  # a router does not lower what another one's order executed
+            one[t.NOT_OWNER] += 1
     head(out, n, PostingKind.DUPLICATE if again else what, rows, r, at, clocks, one)
     if early:
         of_event(out, n, rows, r)
         sign = 1
     else:
-        sign = _of_execution(out, n, x, o64, x32, x64, pair64, who64, p32, one)
+        sign = _of_execution(out, n, x, o64, o32, x32, x64, pair64, who64, p32, one)
     if again:
         one[t.DUPLICATES] += 1
+        return n + 1
+    if what == PostingKind.EVENT:
         return n + 1
     live = state & 15 == t.X_LIVE
     if bust:
         if live:
-            _rebook(out, n, x, -x64[x, t.X_QTY], sign, at, x64, x32, o64, o32, pair64, one)
+            _rebook(out, n, x, -x64[x, t.X_QTY], sign, at, x64, x32, x_index, o64, o32, pair64, one)
         x32[x, t.X_STATE] = (state & ~15) | (t.X_EARLY_BUST if early else t.X_BUSTED)
         return n + 1
     if live:
-        _rebook(out, n, x, rows[r, ev.LAST_QTY] - x64[x, t.X_QTY], sign, at, x64, x32, o64, o32, pair64, one)
+        _rebook(
+            out,
+            n,
+            x,
+            rows[r, ev.LAST_QTY] - x64[x, t.X_QTY],
+            sign,
+            at,
+            x64,
+            x32,
+            x_index,
+            o64,
+            o32,
+            pair64,
+            one,
+        )
     x64[x, t.X_QTY] = rows[r, ev.LAST_QTY]
     x64[x, t.X_PX] = rows[r, ev.LAST_PX]
     x32[x, t.X_STATE] |= t.X_CORRECTED
@@ -751,11 +783,15 @@ def _reference(rows, r, at, n, kind, out, x64, x32, pair64, pair_index, host_bui
         else:
             what = PostingKind.POSITION_SET
             quantity, px = rows[r, ev.QTY], rows[r, ev.PRICE]
-            since = 0
+            since, link = 0, one[t.N_LINKS] + 1
             x = pair64[pair, t.PAIR_LAST_EXEC]
-            while x != 0:
+            while x != 0 and 0 < x32[x, t.X_LINK] < link:  # else the ring has forgotten what was here
+                link = x32[x, t.X_LINK]
                 state = x32[x, t.X_STATE]
-                if state & 15 == t.X_LIVE and x64[x, t.X_AT] > rows[r, ev.AS_OF]:
+                if state & t.X_CHANGE:  # of an execution that the stated position still held whole
+                    if x64[x32[x, t.X_ORDER], t.X_AT] <= rows[r, ev.AS_OF] < x64[x, t.X_AT]:
+                        since += x64[x, t.X_QTY]
+                elif state & 15 == t.X_LIVE and x64[x, t.X_AT] > rows[r, ev.AS_OF]:
                     since += -x64[x, t.X_QTY] if state & t.X_SELLS else x64[x, t.X_QTY]
                 x = x32[x, t.X_NEXT_PAIR]
             change = quantity + since - pair64[pair, t.PAIR_POS] - pair64[pair, t.PAIR_BASE]
@@ -800,7 +836,10 @@ def _close(rows, r, at, n, out, o64, o32, p32, who64, clocks, one):
             one[t.TODO_CURSOR] = order
             return n
         live = t.OPEN | t.ANNOUNCED | t.DAY
-        if o32[order, t.FLAGS] & live == live and o32[order, t.VENUE] == rows[r, ev.VENUE]:
+        today = (
+            o32[order, t.DATE] <= rows[r, ev.TRADE_DATE]
+        )  # yesterday's close, told late, ends none of today's
+        if today and o32[order, t.FLAGS] & live == live and o32[order, t.VENUE] == rows[r, ev.VENUE]:
             head(out, n, PostingKind.ORDER_OUT, rows, r, at, clocks, one)
             of_order(out, n, order, o64, o32, who64, p32, one)
             out[n, po.QTY] = o64[order, t.QTY]

@@ -45,19 +45,24 @@ OPEN, ANNOUNCED, ANSWERED, DAY, CONDITIONAL, PACKAGE, MANUAL, KILLED, QUEUED, AU
 )
 
 # Ids of orders: int64 HI, LO; int32 order, the older one with the same id, the next id of the same order.
-(ID_ORDER, ID_OLDER, ID_NEXT) = range(3)
+(ID_ORDER, ID_OLDER, ID_NEXT, ID_REPLACED) = range(4)  # ID_REPLACED: a replace to this id was taken in
+ORDER_ID32: Final = 4
 
 # Executions, int64 (HI, LO first: the index reads them) and int32.
 (X_HI, X_LO, X_SPACE, X_QTY, X_PX, X_AT) = range(6)
 EXEC64: Final = 6
-(X_DATE, X_WHO, X_PAIR, X_PARENT, X_VENUE, X_ORDER, X_OLDER, X_NEXT_ORDER, X_NEXT_PAIR, X_STATE) = range(10)
-EXEC32: Final = 10
+(
+    X_DATE, X_WHO, X_PAIR, X_PARENT, X_VENUE, X_ORDER, X_OLDER, X_NEXT_ORDER, X_NEXT_PAIR, X_STATE, X_LINK,
+) = range(11)
+EXEC32: Final = 11  # X_LINK: rises along a pair's list; where it does not, an older execution was forgotten
 X_LIVE, X_BUSTED, X_EARLY_BUST, X_EARLY_CORRECTION, X_UNBOOKED = 1, 2, 3, 4, 5  # X_STATE & 15
 X_SELLS: Final = 16  # X_STATE bit: the execution sold
 X_ALIAS: Final = 32  # X_STATE bit: only another name (a correction's exec id) of execution X_ORDER
 X_CORRECTED: Final = 64  # X_STATE bit: its numbers are a correction's
 X_SIDELESS: Final = 128  # X_STATE bit: nobody said the side; counted as a buy until the order comes
 X_LINKED: Final = 256  # X_STATE bit: it is in the list of its pair
+X_LEG: Final = 512  # X_STATE bit: of a leg, so booked also where its order is a package
+X_CHANGE: Final = 1024  # X_STATE bit: no execution but a dated change (X_QTY, signed) of execution X_ORDER
 
 # Parents, int64 (HI, LO first) and int32.
 (P_HI, P_LO, P_QTY, P_BOOKED, P_CURSOR, P_TOUCHED_AT, P_SPARE, P_OLDER) = range(8)
@@ -94,7 +99,7 @@ CLOCK64: Final = 6
     TODO, TODO_CURSOR, TODO_ORDER, TODO_AT,
     # counters for people and metrics
     DUPLICATES, CONFLICTS, RECYCLED, OVERFLOWED, FORGOTTEN, SKEWED, NOT_OWNER, UNKNOWN_SIDE, PARENT_HAND,
-    OPEN_ORDERS,
-) = range(33)
-ONE_OFFS: Final = 33
+    OPEN_ORDERS, N_LINKS,
+) = range(34)
+ONE_OFFS: Final = 34
 # fmt: on
