@@ -71,6 +71,11 @@ class Doubt:
             {"link": changed.link, "up": changed.up, "at": changed.at_ns, "detail": changed.detail},
         )
 
+    @property
+    def hears(self) -> bool:
+        """Whether the feed and all of its parts are up: only then is silence silence."""
+        return not any(link == FEED or "/" in link for link in self._down)
+
     def settled(self, outcome: CommandSettled) -> Iterator[Command]:
         """What became of a command: kept in the trail where it is about a halt, or failed."""
         if outcome.what == "halt" or not outcome.ok:

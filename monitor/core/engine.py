@@ -14,6 +14,7 @@ from typing import Any, Final, assert_never
 import numpy as np
 
 from detectors import event as ev
+from detectors import posting as po
 from detectors.contract import (
     Batch,
     Breach,
@@ -60,6 +61,7 @@ LEASE_EVERY_NS: Final = SECOND_NS
 SAVE_EVERY_NS: Final = 10 * SECOND_NS
 HOLD_NS: Final = SECOND_NS  # time that passes without events stays this far behind the clock
 RESOLVE_NS: Final = 600 * SECOND_NS  # a page without a new breach for so long is over
+UNWATCHED_NS: Final = SECOND_NS  # ticks come each 100 ms: over this we were not there, and it is not silence
 OTHERS_NS: Final = 60 * SECOND_NS  # how recently others must have traded for us to say that they do
 CLOSED_TOLD_MAX: Final = 100
 QUESTIONS_MAX: Final = (
@@ -84,6 +86,7 @@ class Engine:
         }
         self.parts: list[SourcePart] = []
         self.next_offsets: dict[int, int] = {}
+        self._cold_parts: set[int] = set()  # parts whose session began before we read them
         self.halts = HaltBook()
         self.follow_up = FollowUp()
         self.doubt = Doubt()
@@ -94,6 +97,8 @@ class Engine:
         self._wall_ns = 0
         self._anchor: tuple[int, int] | None = None  # (LOW, wall clock) when records last came
         self._heard = False
+        self._judged: Postings | None = None  # the run that breaches are being weighed of
+        self._whos_before = 0  # attributions that were known before that run
         self._stated_at = self._leased_at = self._saved_at = 0
 
     # --- the door -----------------------------------------------------------------------------
@@ -153,10 +158,16 @@ class Engine:
         """A partition's reading begins; from the session's start, there is no past that we have not seen."""
         part = self.part_of(SourcePart(started.topic, started.partition))
         self.next_offsets[part] = started.offset
-        if started.sees_the_session:
-            self.ledger.one[ledger_tables.COLD] = 0
-        elif not started.sees_the_session and started.why != "snapshot":
+        if started.why == "snapshot":
+            pass  # whether its past was seen stands in the snapshot
+        elif started.sees_the_session:
+            self._cold_parts.discard(part)
+            self.ledger.one[ledger_tables.COLD] = int(bool(self._cold_parts))
+        else:
+            self._cold_parts.add(part)
             self.ledger.one[ledger_tables.COLD] = 1
+        if started.why in ("snapshot", "session", "beginning"):
+            self.sequencer.expect(part)
         yield Record("reading.began", {"part": part, "cold": self.ledger.cold})
 
     def _mark_lost(self, lost: RecordsLost) -> Iterator[Command]:
@@ -168,11 +179,14 @@ class Engine:
 
     def _judge(self, batch: Batch) -> Iterator[Command]:
         for postings in self.ledger.post(batch):
+            self._judged = postings
             breaches: list[tuple[int, int, Breach]] = []
             for order, (name, detector) in enumerate(self.detectors.items()):
                 breaches.extend((b.row, order, b) for b in self._asked(name, detector, postings))
             for _, _, breach in sorted(breaches, key=lambda found: found[:2]):
                 yield from self._weigh(breach, batch)
+            self._whos_before = int(self.ledger.one[ledger_tables.N_WHOS])
+        self._judged = None
         yield from self._say_faults()
 
     def _asked(self, name: str, detector: Detector, question: Postings | int) -> list[Breach]:
@@ -292,7 +306,7 @@ class Engine:
         stoppable = self.follow_up.stoppable or frozenset(KINDS)
         scope = breach.scope
         if not all(kind in stoppable for kind, _ in scope.conditions):
-            scope = stoppable_form(scope, self._flow(), stoppable)
+            scope = stoppable_form(scope, self._flow(breach.row), stoppable)
         if breach.by_mark or not scope.conditions:
             return scope
         kinds = [kind for kind, _ in scope.conditions]
@@ -307,13 +321,16 @@ class Engine:
         self._siblings.append((breach.at_ns, breach.detector, breach.reason, scope))
         if len(alike) < SIBLINGS_TO_WIDEN:
             return scope
-        return widened(sorted(alike, key=lambda other: other.text), self._flow(), stoppable)
+        return widened(sorted(alike, key=lambda other: other.text), self._flow(breach.row), stoppable)
 
-    def _flow(self) -> list[dict[str, str]]:
-        """Every attribution seen, in words."""
-        return [
-            self.ledger.attributes(who) for who in range(1, int(self.ledger.one[ledger_tables.N_WHOS]) + 1)
-        ]
+    def _flow(self, row: int) -> list[dict[str, str]]:
+        """Every attribution seen until this row, in words: what the batch holds behind it is not yet."""
+        seen = int(self.ledger.one[ledger_tables.N_WHOS])
+        if self._judged is not None and row >= 0:
+            rows = self._judged.rows
+            until = rows[rows[:, po.ROW] <= row, po.WHO]
+            seen = max(self._whos_before, int(until.max(initial=0)))
+        return [self.ledger.attributes(who) for who in range(1, seen + 1)]
 
     def _others_trade(self, scope: Scope) -> bool:
         """Whether somebody outside the scope has sent an order in the last minute, by our own sight."""
@@ -385,10 +402,11 @@ class Engine:
     def _judge_time(self, passed: TimePassed) -> Iterator[Command]:
         """The wall clock moves what is ours (lease, deadlines) and, where nothing lags, the stream's time."""
         now = passed.now_ns
+        unwatched = now - self._wall_ns > UNWATCHED_NS
         self._wall_ns = max(now, self._wall_ns)
         for batch in self.sequencer.tick(now):
             yield from self._judge(batch)
-        if self._heard:
+        if self._heard or unwatched or not self.doubt.hears:
             self._anchor, self._heard = (self.ledger.low_ns, now), False
         elif self._anchor is not None and not passed.lagging and not self.sequencer.lagging:
             low, since = self._anchor
@@ -406,6 +424,7 @@ class Engine:
             self._page_self(key, what, reason, resolved=resolved)
             for key, what, reason, resolved in self.doubt.changes(passed, self._results())
         )
+        yield from self._say_faults()
         if now - self._leased_at >= LEASE_EVERY_NS:
             self._leased_at = now
             status, blind_of, reasons = self.doubt.status()
@@ -419,12 +438,15 @@ class Engine:
 
     def _results(self) -> Mapping[str, Result]:
         """What is stale or failed now, over all detectors."""
-        return {
-            f"{name} {question}": result
-            for name, detector in self.detectors.items()
-            if name not in self.doubt.faults
-            for question, result in detector.results().items()
-        }
+        found: dict[str, Result] = {}
+        for name, detector in self.detectors.items():
+            if name in self.doubt.faults:
+                continue
+            try:
+                found |= {f"{name} {question}": result for question, result in detector.results().items()}
+            except Exception as broken:  # noqa: BLE001  # as in `_asked`
+                self.doubt.fault(name, f"{type(broken).__name__}: {broken}")
+        return found
 
     def _resolve_pages(self) -> Iterator[Command]:
         low = self.ledger.low_ns
@@ -543,6 +565,8 @@ class Engine:
                 "wall_ns": self._wall_ns,
                 "anchor": self._anchor,
                 "heard": self._heard,
+                "cold_parts": sorted(self._cold_parts),
+                "sequencer": self.sequencer.snapshot(),
                 "timers": [self._stated_at, self._leased_at, self._saved_at],
                 "policy_digest": self.policy.digest,
             },
@@ -569,7 +593,10 @@ class Engine:
         self._wall_ns = own["wall_ns"]
         self._anchor = None if own["anchor"] is None else tuple(own["anchor"])
         self._heard = own["heard"]
+        self._cold_parts = set(own["cold_parts"])
+        self.sequencer.restore(own["sequencer"])
         self._stated_at, self._leased_at, self._saved_at = own["timers"]
+        self._whos_before = int(self.ledger.one[ledger_tables.N_WHOS])
 
 
 def breaches_of(commands: Sequence[Command]) -> list[dict[str, Any]]:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from monitor.core.halts import level_of
+
 RESEND_NS: Final = 100_000_000
 PAGE_NS: Final = 1_000_000_000
 RAISE_NS: Final = 2_000_000_000
@@ -80,6 +82,8 @@ class FollowUp:
         waiting = self.waiting.get(str(ack.get("halt_id")))
         if waiting is None or ack.get("state") not in OBEYED:
             return None
+        if level_of(ack) < level_of(waiting.payload):
+            return None  # an answer to the level before this one
         waiting.applied.add(str(ack["gateway"]))
         waiting.missing -= {str(ack["gateway"]), NOBODY}
         return waiting

@@ -110,7 +110,9 @@ class ReadingStarted:
     @property
     def sees_the_session(self) -> bool:
         """Whether nothing of the running session lies before it."""
-        return self.why in ("session", "nothing_since") or (self.why == "beginning" and self.offset == 0)
+        return self.why in ("session", "nothing_since") or (
+            self.why in ("beginning", "new_partition") and self.offset == 0
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,17 @@
 """The one order in which events are judged, also while partitions catch up.
 
 Live, it is the order of arrival.  While some partition has a backlog, rows wait until every
-partition with one has reached their time, and leave merged by time, each partition in its own
+partition with one has passed their time, and leave merged by time, each partition in its own
 order; so four partitions that catch up at different speeds are judged as they would have been.
+
+A row's time is settled when its follower is known: one event dated a day ahead moves nobody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,10 +20,57 @@ from detectors.contract import Batch, Int64Array
 
 BACKLOG_RECORDS: Final = 1_000  # a partition with more than this unread is catching up
 JUMP_NS: Final = 5_000_000_000  # a lone event this far ahead of the next one is dated wrongly
-# Rows that may wait: 560 bytes each, 224 MB.  Beyond it the oldest leave out of order, and it is counted.
 STUCK_NS: Final = 1_000_000_000
+# Rows that may wait: 560 bytes each, 224 MB.  Beyond it the oldest leave out of order, and it is counted.
 ROWS_WAITING_MAX: Final = 400_000
+UNREAD: Final = 1 << 62  # backlog of a partition of which nothing was heard yet
 NOTHING: Final = np.zeros((0, ev.COLUMNS), np.int64)
+
+
+@dataclass(slots=True)
+class Queue:
+    """Rows of one partition that wait, each with a key that never falls: its time."""
+
+    waiting: list[tuple[Batch, Int64Array]] = field(default_factory=list)
+    reached: int = 0  # key of the last row whose follower is known
+    released: int = 0  # key of the last row given out
+    last_ts: int | None = None  # of the last row, while it waits for a follower: its key may still fall
+
+    def take(self, batch: Batch) -> None:
+        """Add rows; settle the key of the one before them."""
+        times = _believable(batch.rows)
+        if self.last_ts is not None:
+            times = np.concatenate(([self.last_ts], times))
+        self.last_ts = int(times[-1])
+        lone = times[:-1] > times[1:] + JUMP_NS
+        times[:-1][lone] = times[1:][lone]
+        settled = np.maximum.accumulate(np.maximum(times[:-1], self.reached))
+        reached = int(settled[-1]) if len(settled) else self.reached
+        ahead = self.last_ts if reached == 0 else min(self.last_ts, reached + JUMP_NS)
+        keys = np.append(settled, max(reached, ahead))
+        self.reached = reached
+        if len(keys) > len(batch):
+            self.waiting[-1][1][-1] = keys[0]
+            keys = keys[1:]
+        self.waiting.append((batch, keys))
+
+    @property
+    def last_key(self) -> int:
+        return int(self.waiting[-1][1][-1])
+
+    def give(self, before: int | None) -> Iterator[tuple[Batch, Int64Array]]:
+        """Rows with keys below `before`, or all."""
+        kept: list[tuple[Batch, Int64Array]] = []
+        for batch, keys in self.waiting:
+            cut = len(keys) if before is None else int(np.searchsorted(keys, before))
+            if cut:
+                self.released = int(keys[cut - 1])
+                yield Batch(batch.rows[:cut], batch.text), keys[:cut]
+            if cut < len(keys):
+                kept.append((Batch(batch.rows[cut:], batch.text), keys[cut:]))
+        self.waiting = kept
+        if not kept:
+            self.last_ts, self.reached = None, max(self.reached, self.released)
 
 
 class Sequencer:
@@ -28,8 +78,7 @@ class Sequencer:
 
     def __init__(self) -> None:
         self._backlog: dict[int, int] = {}
-        self._waiting: dict[int, list[Batch]] = {}
-        self._reached: dict[int, int] = {}
+        self._queues: dict[int, Queue] = {}
         self._read_to: dict[int, int] = {}
         self._moved_at: dict[int, int] = {}
         self._now_ns = 0
@@ -49,8 +98,14 @@ class Sequencer:
     def first_waiting(self) -> dict[int, int]:
         """Offset of the first row that waits, by partition: where a restart reads on."""
         return {
-            part: int(batches[0].rows[0, ev.OFFSET]) for part, batches in self._waiting.items() if batches
+            part: int(queue.waiting[0][0].rows[0, ev.OFFSET])
+            for part, queue in self._queues.items()
+            if queue.waiting
         }
+
+    def expect(self, part: int) -> None:
+        """A partition will be read of which nothing is known yet: others wait for its first records."""
+        self._backlog.setdefault(part, UNREAD)
 
     def offer(
         self, batch: Batch, ranges: tuple[tuple[int, int, int], ...], ends: tuple[tuple[int, int], ...]
@@ -59,7 +114,7 @@ class Sequencer:
         self._read_to.update((part, last) for part, _, last in ranges)
         self._moved_at.update((part, self._now_ns) for part, _, _ in ranges)
         for part, end in ends:
-            self._backlog[part] = end - self._read_to.get(part, end - 1) - 1
+            self._backlog[part] = end - self._read_to.get(part, -1) - 1
         if not self.is_catching_up and not self._rows:
             yield batch
             return
@@ -76,49 +131,40 @@ class Sequencer:
             yield from self.release()
 
     def release(self) -> Iterator[Batch]:
-        """Give out the rows whose time every partition with a backlog has reached."""
-        horizon: int | None = None
+        """Give out the rows whose time every partition with a backlog has passed."""
+        before: int | None = None
         if self.is_catching_up:
-            horizon = min(self._reached.get(part, 0) for part in self.lagging)
-        if self._rows > ROWS_WAITING_MAX and horizon is not None:
-            horizon = max(
-                horizon, min(self._reached[part] for part, waiting in self._waiting.items() if waiting)
-            )
+            before = min(self._queue(part).reached for part in self.lagging)
+        if self._rows > ROWS_WAITING_MAX and before is not None:
+            before = max(before, 1 + min(queue.last_key for queue in self._queues.values() if queue.waiting))
             self.overrun += 1
-        merged = self._merge(horizon)
+        merged = self._merge(before)
         if len(merged):
             yield merged
+
+    def _queue(self, part: int) -> Queue:
+        return self._queues.setdefault(part, Queue())
 
     def _take(self, batch: Batch) -> None:
         for part in np.unique(batch.rows[:, ev.PART]).tolist():
             rows = batch.rows[batch.rows[:, ev.PART] == part]
-            self._waiting.setdefault(part, []).append(Batch(rows, batch.text))
-            self._reached[part] = int(_times(rows, self._reached.get(part, 0))[-1])
+            self._queue(part).take(Batch(rows, batch.text))
             self._rows += len(rows)
 
-    def _merge(self, horizon: int | None) -> Batch:
+    def _merge(self, before: int | None) -> Batch:
         pieces: list[Int64Array] = []
         times: list[Int64Array] = []
         texts: list[np.ndarray] = []
         text_size = 0
-        for part, batches in sorted(self._waiting.items()):
-            reached = 0
-            kept: list[Batch] = []
-            for batch in batches:
-                keys = _times(batch.rows, reached)
-                reached = int(keys[-1])
-                cut = len(keys) if horizon is None else int(np.searchsorted(keys, horizon, side="right"))
-                if cut:
-                    rows = batch.rows[:cut].copy()
-                    named = rows[:, ev.PARENT_AT] != 0
-                    rows[named, ev.PARENT_AT] += text_size << 8
-                    pieces.append(rows)
-                    times.append(keys[:cut])
-                    texts.append(batch.text)
-                    text_size += len(batch.text)
-                if cut < len(keys):
-                    kept.append(Batch(batch.rows[cut:], batch.text))
-            self._waiting[part] = kept
+        for _, queue in sorted(self._queues.items()):
+            for batch, keys in queue.give(before):
+                rows = batch.rows.copy()
+                named = rows[:, ev.PARENT_AT] != 0
+                rows[named, ev.PARENT_AT] += text_size << 8
+                pieces.append(rows)
+                times.append(keys)
+                texts.append(batch.text)
+                text_size += len(batch.text)
         if not pieces:
             return Batch(NOTHING, np.zeros(0, np.uint8))
         order = np.argsort(np.concatenate(times), kind="stable")
@@ -126,14 +172,15 @@ class Sequencer:
         self._rows -= len(rows)
         return Batch(rows, np.concatenate(texts))
 
+    def snapshot(self) -> dict[str, Any]:
+        """How far each partition's time had come; the rows that wait are read again."""
+        return {"reached": [[part, queue.released] for part, queue in sorted(self._queues.items())]}
 
-def _times(rows: Int64Array, reached: int) -> Int64Array:
-    """A key that rises within a partition: the latest ts so far, one event from the future ignored."""
-    ts = rows[:, ev.TS].copy()
-    arrival = rows[:, ev.ARRIVAL]
-    np.minimum(ts, arrival + JUMP_NS, out=ts, where=arrival > 0)
-    if len(ts) > 1:
-        lone = ts[:-1] > ts[1:] + JUMP_NS
-        ts[:-1][lone] = ts[1:][lone]
-        ts[-1] = min(ts[-1], ts[-2] + JUMP_NS)  # its follower will say whether time has really moved on
-    return np.maximum.accumulate(np.maximum(ts, reached))
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._queues = {part: Queue(reached=at, released=at) for part, at in state["reached"]}
+
+
+def _believable(rows: Int64Array) -> Int64Array:
+    """The time of each row; an event dated far ahead of its arrival happened when it arrived."""
+    ts, arrival = rows[:, ev.TS], rows[:, ev.ARRIVAL]
+    return np.where((arrival > 0) & (ts > arrival + JUMP_NS), arrival, ts)

@@ -1,0 +1,310 @@
+"""The one door: what is decided, once a cause, in which mode, and that nothing but people undoes it."""
+
+import pytest
+
+from detectors.contract import Level
+from monitor.core import commands as cmd
+from monitor.core.inputs import MessageRefused, OperatorSaid, PeerSaid, TimePassed
+from tests.playbook import Halt, Lease, Page, Playbook, ack, crash_and_restore, engine, hello, says, wait
+from tests.streams import SECOND
+
+SCRIPTED = {"scripted": {}}
+ARMED = {"child_parent": {}}
+
+
+def halt_of(issuer="monitor-2", level="halt_cancel", host="smars-8", name="a" * 64, **more):
+    return {
+        "type": "halt", "issuer": issuer, "halt_id": name, "level": level, "scope": {"host": host},
+        "detector": "child_parent", "reason_code": "child_after_done", "event_ts": 7, **more,
+    }  # fmt: skip
+
+
+# -- a breach becomes a halt ---------------------------------------------------------------------
+
+
+def test_a_router_that_lost_its_count_is_stopped_at_its_host():
+    (
+        Playbook(engine(**ARMED))
+        >> "P1 C A F done +300ms"
+        << None
+        >> "C"
+        << None
+        >> "C C"
+        << Halt("host=a-gw-1", "child_after_done", "halt_cancel")
+        >> "C C C"
+        << None
+    )
+
+
+def test_a_restart_in_the_middle_of_a_breach_halts_once():
+    (
+        Playbook(engine(**ARMED))
+        >> "P1 done +300ms C C"
+        >> crash_and_restore()
+        << None
+        >> "C"
+        << Halt("host=a-gw-1", "child_after_done")
+        >> crash_and_restore()
+        >> "C C C"
+        << None
+    )
+
+
+def test_a_halt_comes_before_all_else_and_in_the_trail_before_its_page():
+    book = Playbook(engine(**SCRIPTED)) >> says("host=a")
+    kinds = [type(command).__name__ for command in book.said]
+    assert kinds == ["Record", "Halt", "Record", "State", "Page"]
+    assert [c.what for c in book.of(cmd.Record)] == ["breach.seen", "halt.decided"]
+
+
+def test_a_halt_says_what_the_contract_asks():
+    book = Playbook(engine(**SCRIPTED)) >> says("host=a")
+    (halt,) = book.of(cmd.Halt)
+    assert set(halt.payload) == {
+        "v", "type", "site", "env", "halt_id", "incident_id", "level", "scope", "detector", "reason_code",
+        "measured", "limit", "unit", "evidence", "event_ts", "policy_digest", "mode",
+    }  # fmt: skip
+    assert halt.payload["evidence"][0]["topic"] == "trading.telemetry.v1"
+    assert halt.payload["mode"] == "live"
+
+
+def test_the_same_cause_has_the_same_id_everywhere_and_another_scope_another():
+    one, two = Playbook(engine(**SCRIPTED)), Playbook(engine(**SCRIPTED))
+    two >> "P1 C A F"  # another history
+    ids = {(book >> says("host=a")).of(cmd.Halt)[0].halt_id for book in (one, two)}
+    assert len(ids) == 1
+    assert (one >> says("host=b")).of(cmd.Halt)[0].halt_id not in ids
+
+
+def test_one_cause_is_halted_once_and_paged_once():
+    book = Playbook(engine(**SCRIPTED))
+    for _ in range(5):
+        book >> says("host=a", "high")
+    book << None
+    book >> says("host=a") << Halt("host=a")
+    for _ in range(5):
+        book >> says("host=a") << None
+        book >> says("host=a", "high") << None
+
+
+def test_a_page_comes_at_the_first_high_and_not_at_a_warning():
+    (
+        Playbook(engine(**SCRIPTED))
+        >> says("host=a", "warn")
+        << None
+        >> says("host=a", "high")
+        << Page("scripted/scripted/host=a", "high")
+        >> says("host=a", "warn")
+        << None
+        >> says("host=a", "high")
+        << None
+    )
+
+
+def test_a_page_without_news_for_ten_minutes_is_resolved_and_a_halt_never_is():
+    book = Playbook(engine(**SCRIPTED)) >> says("host=a", "high") >> says("host=b")
+    book.desk.now += 601 * SECOND
+    book >> "P1" >> wait(0.2)
+    book << [Page("host=a", resolved=True)]
+    assert list(book.engine.halts.open) != []
+    book >> says("host=b") << None
+
+
+def test_what_its_reason_cannot_halt_pages():
+    Playbook(engine(**SCRIPTED)) >> says("host=a", reason="only_pages") << Page("host=a", "high")
+
+
+# -- modes ---------------------------------------------------------------------------------------
+
+
+def test_shadow_says_what_it_would_have_done_and_leaves_no_trace_in_the_ladder():
+    book = Playbook(engine(scripted={"mode": "shadow"}))
+    book >> says("host=a") << None
+    assert book.recorded("halt.withheld")[0]["mode"] == "shadow"
+    book >> says("host=a", "high") << None
+    assert len(book.recorded("page.withheld")) == 1
+    book >> says("host=a", "warn") << None
+    own = book.engine.snapshot()["engine"]
+    assert own["rungs"] == own["halts"]["open"] == []
+    assert own["incidents"] == {}
+    assert own["siblings"] == []
+    assert own["follow_up"]["waiting"] == []
+
+
+def test_a_shadow_run_does_not_disarm_the_live_one_beside_it():
+    book = Playbook(engine(scripted={"mode": "shadow"}, child_parent={}))
+    book >> says("host=a-gw-1") >> "P1 done +300ms C C C" << Halt("host=a-gw-1", "child_after_done")
+
+
+def test_page_mode_never_halts():
+    book = Playbook(engine(scripted={"mode": "page"}))
+    book >> says("host=a") << Page("host=a", "high")
+    assert book.of(cmd.Halt) == []
+    book >> says("host=a") << None
+
+
+def test_the_configured_level_replaces_the_reasons_own():
+    book = Playbook(engine(scripted={"level": Level.HALT_CANCEL}))
+    book >> says("host=a") << Halt("host=a", level="halt_cancel")
+
+
+# -- scopes --------------------------------------------------------------------------------------
+
+
+def test_three_siblings_within_five_seconds_are_one_cause():
+    (
+        Playbook(engine(**SCRIPTED))
+        >> "P1 C"
+        >> says("session=a-s1")
+        << Halt("session=a-s1")
+        >> says("session=x")
+        << Halt("session=x")
+        >> says("session=y")
+        << Halt("host=a-gw-1")
+    )
+
+
+def test_siblings_that_are_far_apart_are_three_causes():
+    book = Playbook(engine(**SCRIPTED)) >> "P1 C"
+    for name in ("a-s1", "x", "y"):
+        book >> says(f"session={name}") << Halt(f"session={name}")
+        book.desk.now += 3 * SECOND
+
+
+def test_a_breach_by_a_mark_alone_never_widens():
+    book = Playbook(engine(**SCRIPTED)) >> "P1 C"
+    for name in ("a-s1", "x", "y", "z"):
+        book >> says(f"session={name}", by_mark=True) << Halt(f"session={name}")
+
+
+def test_a_scope_that_the_gateways_cannot_stop_becomes_a_wider_one():
+    book = Playbook(engine(**SCRIPTED)) >> "P1 C" >> hello("g1", kinds=("host",))
+    book >> says("session=a-s1") << Halt("host=a-gw-1")
+
+
+# -- gateways ------------------------------------------------------------------------------------
+
+
+def test_a_halt_that_no_gateway_answers_is_sent_again_and_pages():
+    book = Playbook(engine(**SCRIPTED)) >> says("host=a")
+    book >> wait(0.1) << None
+    book >> wait(0.1) << Halt("host=a", again=True)
+    book >> wait(0.8) << None
+    book >> wait(0.1) << Page("NOT CONFIRMED host=a", "halt")
+    book >> wait(5) << None
+
+
+def test_a_gateway_that_does_not_answer_is_raised_one_level_and_it_alone():
+    book = Playbook(engine(**SCRIPTED)) >> hello("g1", "g2") >> says("host=a") >> ack("g1")
+    book >> wait(1.1)
+    book << Page("no answer from g2")
+    book >> wait(1) << Halt("gateway=g2&host=a", level="halt_cancel")
+    book >> ack("g2") << Page("CONFIRMED", resolved=True)
+    book >> wait(9) << None
+
+
+def test_a_level_is_never_raised_to_disconnect():
+    book = Playbook(engine(scripted={"level": Level.HALT_CANCEL})) >> hello("g1") >> says("host=a") >> wait(9)
+    assert {halt.payload["level"] for halt in book.of(cmd.Halt)} == {"halt_cancel"}
+
+
+def test_a_halt_still_unanswered_is_pressed_again_after_a_restart():
+    book = Playbook(engine(**SCRIPTED)) >> hello("g1") >> says("host=a") >> crash_and_restore()
+    book >> wait(0.3) << Halt("host=a", again=True)
+
+
+# -- others --------------------------------------------------------------------------------------
+
+
+def test_what_peers_and_people_halt_is_joined_into_our_state_and_never_sent_as_ours():
+    book = Playbook(engine(**SCRIPTED))
+    book >> PeerSaid(halt_of(), 1) << None
+    assert [set(s.open[0]) for s in book.of(cmd.State)] == [set(halt_of())]
+    book >> OperatorSaid(halt_of("anna", name="b" * 64), ("anna",), 1) << None
+    assert len(book.engine.halts.open) == 2
+    book >> PeerSaid({"type": "state", "issuer": "monitor-2", "open": [halt_of(), halt_of(name="c" * 64)]}, 1)
+    assert len(book.engine.halts.open) == 3
+    assert len(book.recorded("halt.joined")) == 1
+
+
+def test_no_message_lowers_a_level_or_opens_a_latch():
+    book = Playbook(engine(**SCRIPTED)) >> PeerSaid(halt_of(), 1)
+    book >> PeerSaid(halt_of(level="throttle"), 1)
+    book >> PeerSaid({"type": "state", "issuer": "monitor-2", "open": [], "closed": ["a" * 64]}, 1)
+    book >> OperatorSaid({"type": "resume", "closes": ["a" * 64]}, ("anna", "ben"), 1)
+    assert [halt["level"] for halt in book.engine.halts.open.values()] == ["halt_cancel"]
+
+
+def test_open_halts_survive_a_restart():
+    book = Playbook(engine(**SCRIPTED)) >> says("host=a") >> PeerSaid(halt_of(), 1)
+    before = dict(book.engine.halts.open)
+    book >> crash_and_restore()
+    assert book.engine.halts.open == before
+    book >> wait(6)
+    assert {halt["halt_id"] for halt in book.of(cmd.State)[0].open} == set(before)
+
+
+def test_a_forged_message_wakes_somebody_and_a_foreign_one_does_not():
+    book = Playbook(engine(**SCRIPTED))
+    book >> MessageRefused("bad_signature", "x", True, 1) << Page("forged-message", "self")
+    book >> MessageRefused("foreign", "x", False, 1) << None
+
+
+# -- time and faults -----------------------------------------------------------------------------
+
+
+def test_lease_each_second_state_each_five_and_a_snapshot_each_ten():
+    book = Playbook(engine(**SCRIPTED)) >> wait(30)
+    counts = {kind: len(book.of(kind)) for kind in (cmd.Lease, cmd.State, cmd.Save)}
+    assert counts == {cmd.Lease: 30, cmd.State: 6, cmd.Save: 3}
+
+
+def test_a_detector_that_fails_is_paged_once_and_the_others_go_on():
+    book = Playbook(engine(scripted={}, child_parent={}))
+
+    def broken(_postings):
+        raise ZeroDivisionError("a | bug")
+        yield
+
+    book.scripted.on_postings = broken
+    book >> "P1 done +300ms" << Page("detector scripted failed", "self")
+    assert book.recorded("detector.failed") == [{"detector": "scripted", "why": "ZeroDivisionError: a ? bug"}]
+    book >> "C C C" << [Page("host=a-gw-1", "high"), Page("STOPPED host=a-gw-1", "halt")]
+    book << Halt("host=a-gw-1")
+    book >> wait(1) << Lease("degraded")
+
+
+@pytest.mark.parametrize("asked", ["on_time", "results"])
+def test_a_detector_that_fails_at_another_question_fails_too(asked):
+    book = Playbook(engine(**SCRIPTED)) >> "P1" >> wait(0.1)
+
+    def broken(*_):
+        raise ValueError(asked)
+
+    setattr(book.scripted, asked, broken)
+    book >> wait(2)
+    book << Page("detector scripted failed", "self")
+
+
+def test_time_that_nobody_watched_is_not_silence():
+    """After a pause of ours the stream's clock does not jump: the records of it are still to come."""
+    book = Playbook(engine(**SCRIPTED)) >> "P1" >> wait(3)
+    low = book.engine.ledger.low_ns
+    assert low == book.desk.now + int(1.9 * SECOND)
+    book.now += 600 * SECOND
+    book >> TimePassed(book.now)
+    assert book.engine.ledger.low_ns == low
+    book >> wait(2)
+    assert book.engine.ledger.low_ns == low + SECOND
+
+
+def test_time_does_not_pass_a_partition_that_lags():
+    book = Playbook(engine(**SCRIPTED)) >> "P1" >> wait(1)
+    low = book.engine.ledger.low_ns
+    book >> wait(5, lagging=(0,))
+    assert book.engine.ledger.low_ns == low
+
+
+def test_it_asks_to_be_woken_for_the_lease_and_for_each_deadline():
+    book = Playbook(engine(**SCRIPTED)) >> wait(1) >> says("host=a") >> wait(0.1)
+    assert book.now < book.engine.wake_at_ns(book.now) <= book.now + SECOND // 10

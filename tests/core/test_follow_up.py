@@ -1,0 +1,127 @@
+"""Who must answer a halt, and what is done about who has not: resend, page, raise; for that gateway only."""
+
+from monitor.core.follow_up import GATEWAYS_MAX, NOBODY, FollowUp
+
+MS = 1_000_000
+HALT = {"halt_id": "h", "level": "halt_new", "scope": {"host": "x"}}
+
+
+def ack(gateway, state="applied", level="halt_new"):
+    return {"gateway": gateway, "halt_id": "h", "state": state, "level": level}
+
+
+def asked(follow, until_ms, step_ms=50):
+    """(ms, what, gateways) of all deadlines, the clock going on in steps."""
+    return [
+        (at, late.what, late.gateways)
+        for at in range(0, until_ms + 1, step_ms)
+        for late in follow.due(10**18 + at * MS)
+    ]
+
+
+def with_gateways(*names):
+    follow = FollowUp()
+    for name in names:
+        assert follow.hello({"gateway": name, "kinds": ["host", "session"]})
+    return follow
+
+
+def test_the_deadlines_are_a_tenth_one_and_two_seconds_each_once():
+    follow = with_gateways("g1", "g2")
+    follow.sent(HALT)
+    both = ("g1", "g2")
+    assert asked(follow, 9_000) == [(100, "resend", both), (1_000, "page", both), (2_000, "raise", both)]
+
+
+def test_only_who_has_not_answered_is_pressed():
+    follow = with_gateways("g1", "g2")
+    follow.sent(HALT)
+    follow.heard(ack("g1"))
+    assert asked(follow, 3_000) == [(100, "resend", ("g2",)), (1_000, "page", ("g2",)), (2_000, "raise", ("g2",))]
+
+
+def test_who_applied_in_time_is_left_alone():
+    follow = with_gateways("g1")
+    follow.sent(HALT)
+    assert not follow.heard(ack("g1", "completed")).missing
+    assert asked(follow, 3_000) == []
+    assert follow.wake_at_ns(0) is None
+
+
+def test_received_and_rejected_are_not_obeyed():
+    follow = with_gateways("g1")
+    follow.sent(HALT)
+    assert follow.heard(ack("g1", "received")) is None
+    assert follow.heard(ack("g1", "rejected")) is None
+    assert [what for _, what, _ in asked(follow, 3_000)] == ["resend", "page", "raise"]
+
+
+def test_an_answer_to_a_lower_level_does_not_count_for_the_higher():
+    follow = with_gateways("g1")
+    follow.sent({**HALT, "level": "halt_cancel"})
+    assert follow.heard(ack("g1", level="halt_new")) is None
+    assert not follow.heard(ack("g1", level="halt_cancel")).missing
+
+
+def test_without_any_gateway_anybody_is_waited_for_and_nobody_is_raised():
+    follow = FollowUp()
+    follow.sent(HALT)
+    assert asked(follow, 3_000) == [(100, "resend", (NOBODY,)), (1_000, "page", (NOBODY,))]
+    assert not follow.heard(ack("g9")).missing
+
+
+def test_a_halt_of_one_gateway_asks_that_one_alone():
+    follow = with_gateways("g1", "g2")
+    follow.sent({**HALT, "scope": {"host": "x", "gateway": "g2"}})
+    assert asked(follow, 200) == [(100, "resend", ("g2",))]
+
+
+def test_the_same_halt_higher_is_asked_again_of_all():
+    follow = with_gateways("g1")
+    follow.sent(HALT)
+    follow.heard(ack("g1"))
+    follow.sent(HALT)
+    assert asked(follow, 3_000) == []
+    follow.sent({**HALT, "level": "halt_cancel"})
+    assert asked(follow, 200) == [(100, "resend", ("g1",))]
+
+
+def test_it_asks_to_be_woken_at_each_deadline():
+    follow = with_gateways("g1")
+    follow.sent(HALT)
+    follow.due(10**18)
+    assert follow.wake_at_ns(10**18) == 10**18 + 100 * MS
+    assert follow.wake_at_ns(10**18 + 1_500 * MS) == 10**18 + 2_000 * MS
+    assert follow.wake_at_ns(10**18 + 3_000 * MS) is None
+
+
+def test_what_was_not_obeyed_is_followed_up_again_after_a_restart():
+    follow = with_gateways("g1", "g2")
+    follow.sent(HALT)
+    follow.heard(ack("g1"))
+    other = FollowUp()
+    other.restore(follow.snapshot())
+    assert asked(other, 200) == [(100, "resend", ("g2",))]
+
+
+def test_a_clock_that_went_back_starts_the_wait_again():
+    follow = with_gateways("g1")
+    follow.sent(HALT)
+    follow.due(10**18)
+    follow.due(10**18 - 5_000 * MS)
+    assert [late.what for late in follow.due(10**18 - 4_900 * MS)] == ["resend"]
+
+
+def test_what_all_gateways_can_stop_can_be_stopped():
+    follow = with_gateways("g1")
+    follow.hello({"gateway": "g2", "kinds": ["host", "account"]})
+    assert follow.stoppable == {"host"}
+    assert FollowUp().stoppable is None
+
+
+def test_one_gateway_too_many_is_said():
+    follow = FollowUp()
+    for n in range(GATEWAYS_MAX):
+        follow.hello({"gateway": str(n)})
+    assert not follow.hello({"gateway": "more"})
+    assert follow.hello({"gateway": "7"})

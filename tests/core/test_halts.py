@@ -1,0 +1,59 @@
+"""Halts join: in any order, from anybody, the book holds the highest level of each, and only grows."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.core.halts import OPEN_MAX, HaltBook, level_of
+
+LEVELS = ("throttle", "reduce_only", "halt_new", "halt_cancel", "disconnect")
+halts = st.lists(
+    st.builds(
+        lambda name, level, issuer: {"halt_id": name, "level": level, "issuer": issuer, "event_ts": 7},
+        st.sampled_from("abc"),
+        st.sampled_from(LEVELS),
+        st.sampled_from(("m1", "m2", "anna")),
+    ),
+    max_size=12,
+)
+
+
+def book_of(said):
+    book = HaltBook()
+    for halt in said:
+        book.add(halt)
+    return {name: level_of(halt) for name, halt in book.open.items()}
+
+
+@given(halts, st.randoms())
+def test_the_order_in_which_halts_come_changes_nothing(said, random):
+    mixed = random.sample(said, len(said))
+    assert book_of(mixed) == book_of(said) == book_of([*said, *mixed])
+
+
+@given(halts)
+def test_no_halt_lowers_a_level_and_what_changes_nothing_says_so(said):
+    book = HaltBook()
+    for halt in said:
+        before = level_of(book.open[halt["halt_id"]]) if halt["halt_id"] in book.open else 0
+        changed = book.add(halt)
+        after = level_of(book.open[halt["halt_id"]])
+        assert after == max(before, level_of(halt))
+        assert changed == (after > before)
+
+
+def test_a_closed_halt_stays_closed_for_what_happened_before():
+    book = HaltBook()
+    book.closed["a"] = 10
+    assert not book.add({"halt_id": "a", "level": "halt_new", "event_ts": 10})
+    assert book.add({"halt_id": "a", "level": "halt_new", "event_ts": 11})
+
+
+def test_the_book_says_when_it_is_full_and_survives_a_restart():
+    book = HaltBook()
+    for n in range(OPEN_MAX):
+        assert not book.is_full
+        book.add({"halt_id": str(n), "level": "halt_new"})
+    assert book.is_full
+    other = HaltBook()
+    other.restore(book.snapshot())
+    assert other.open == book.open

@@ -1,0 +1,67 @@
+"""A snapshot is read back to the bit, or it is `BadSnapshot`: one flipped bit anywhere is found."""
+
+import json
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.core.snapshot import MAGIC, BadSnapshot, decode, encode
+
+STATE = {
+    "engine": {"parts": [["t", 0]], "wall_ns": 2**62, "anchor": None},
+    "ledger": {
+        "orders": np.arange(12, dtype=np.int64).reshape(3, 4),
+        "none": np.zeros((0, 5), np.int32),
+        "text": np.frombuffer(b"abc", np.uint8),
+    },
+    "detectors/x": {"f": np.array([0.5, np.nan])},
+}
+RAW = b"".join(encode(STATE))
+
+
+def test_what_was_saved_is_read_with_types_and_shapes():
+    state = decode(RAW)
+    assert state["engine"] == STATE["engine"]
+    for section in ("ledger", "detectors/x"):
+        for name, table in STATE[section].items():
+            assert state[section][name].dtype == table.dtype
+            np.testing.assert_array_equal(state[section][name], table)
+
+
+def test_a_table_that_is_a_slice_of_another_is_saved_as_it_looks():
+    wide = np.arange(20).reshape(4, 5)
+    state = decode(b"".join(encode({"t": {"part": wide[:, 1:3], "some": wide[::2]}})))
+    np.testing.assert_array_equal(state["t"]["part"], wide[:, 1:3])
+    np.testing.assert_array_equal(state["t"]["some"], wide[::2])
+
+
+@given(st.integers(0, len(RAW) * 8 - 1))
+def test_one_flipped_bit_is_found(bit):
+    torn = bytearray(RAW)
+    torn[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(BadSnapshot):
+        decode(bytes(torn))
+
+
+@given(st.integers(0, len(RAW) - 1))
+def test_a_file_that_was_cut_is_found(size):
+    with pytest.raises(BadSnapshot):
+        decode(RAW[:size])
+
+
+@given(st.binary(max_size=200))
+def test_whatever_lies_there_it_is_read_or_refused(raw):
+    for tried in (raw, MAGIC + raw):
+        with pytest.raises(BadSnapshot):
+            decode(tried)
+
+
+def test_another_version_is_refused_by_its_number():
+    header = json.dumps({"version": 2, "sections": []}).encode()
+    raw = MAGIC + struct.pack("<II", len(header), zlib.crc32(header)) + header
+    with pytest.raises(BadSnapshot, match="version 2"):
+        decode(raw)
