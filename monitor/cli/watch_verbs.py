@@ -31,12 +31,17 @@ def demo(
     from monitor.settings import load
 
     loaded = load(config)
+    from monitor.demo import FolderTaken, NotReady, summary
     from monitor.demo import demo as run_demo
-    from monitor.demo import summary
 
-    document = run_demo(loaded, folder=folder, seed=seed, scale=scale, view=output is Form.TEXT)
+    try:
+        document = run_demo(loaded, folder=folder, seed=seed, scale=scale, view=output is Form.TEXT)
+    except FolderTaken as taken:
+        raise CannotError(USAGE, f"--folder: {taken}") from taken
+    except NotReady as late:
+        raise CannotError(FAILED, str(late)) from late
     answer(output, document, summary(document))
-    return DONE
+    return DONE if document["stopped"] else FAILED
 
 
 def run(
