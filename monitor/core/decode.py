@@ -186,12 +186,16 @@ class Decoder:
     ) -> None:
         """Take the rows of one table, those in doubt as the judge decides them."""
         found = TableRows(table, self.names, *(int(bits) for bits in self._allowed[part]))
-        found.place(read.add_text(found.text), part, offsets, arrival)
-        self._state[PASSED] += int(found.passed_over.sum())
+        rows = found.rows(read.add_text(found.text), part, offsets, arrival)
+        passed_over = int(found.passed_over.sum())
+        self._state[PASSED] += passed_over
+        if not passed_over and not found.doubted.any():
+            read.add_rows(rows)
+            return
         whole = ~found.passed_over
         at = 0
         for row in np.flatnonzero(found.doubted).tolist():
-            read.add_rows(found.rows[at:row][whole[at:row]])
+            read.add_rows(rows[at:row][whole[at:row]])
             at = row + 1
             read.make_room()
             members = found.fields(row)
@@ -202,7 +206,7 @@ class Decoder:
                 read.quarantined.append(
                     Quarantined(part, int(offsets[row]), bad.path, bad.reason, bad.detail, raw)
                 )
-        read.add_rows(found.rows[at:][whole[at:]])
+        read.add_rows(rows[at:][whole[at:]])
 
     def _check_allowed(self, judged: Judged | None, part: int) -> None:
         kinds, sources = (int(bits) for bits in self._allowed[part])
@@ -244,7 +248,7 @@ class _Reading:
         """Rows of a table, behind what is filled; the room left is for what comes after them."""
         if len(rows):
             filled = int(self._state[FILLED])
-            self._done += [self.rows[:filled], rows]
+            self._done += [self.rows[:filled], rows] if filled else [rows]
             self.rows = self.rows[filled:]
             self._state[FILLED] = 0
 
@@ -257,9 +261,9 @@ class _Reading:
 
     def decoded(self) -> Decoded:
         text = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        rows = self.rows[: self._state[FILLED]]
-        if self._done:
-            rows = np.concatenate((*self._done, rows))
+        filled = int(self._state[FILLED])
+        done = [*self._done, self.rows[:filled]] if filled or not self._done else self._done
+        rows = done[0] if len(done) == 1 else np.concatenate(done)
         return Decoded(
             Batch(rows, np.frombuffer(text, np.uint8)), tuple(self.quarantined), int(self._state[PASSED])
         )

@@ -75,7 +75,7 @@ class TableRows:
         self._names = names
         self._count = table.num_rows
         self._values: dict[int, Int64Array] = {}
-        self.text = b""  # parent ids, which PARENT_AT of `rows` points into
+        self.text = b""  # the parents' ids
         self.doubted = np.zeros(self._count, np.bool_)
         self._kinds = self._kind_column()
         self._present = np.flatnonzero(np.bincount(self._kinds, minlength=sf.KINDS))
@@ -90,18 +90,19 @@ class TableRows:
         source = self._values.get(ev.SOURCE, np.full(self._count, ev.Source.ROUTER, np.int64))
         self.doubted |= (kinds_allowed >> self._kinds & 1) == 0
         self.doubted |= (self._kinds > 0) & ((sources_allowed >> source & 1) == 0)
-        self.rows = sf.template_rows(self._count)
-        kernels.put(np.array(list(self._values), np.int64), np.array(list(self._values.values())), self.rows)
         self.passed_over = (self._kinds == 0) & ~self.doubted
 
-    def place(self, text_at: int, part: int, offsets: Int64Array, arrival: int | None) -> None:
-        """Say where the rows come from, and where in the batch's text their own begins."""
-        self.rows[:, ev.PART] = part
-        self.rows[:, ev.OFFSET] = offsets
+    def rows(self, text_at: int, part: int, offsets: Int64Array, arrival: int | None) -> Int64Array:
+        """All rows, also those in doubt or passed over.  `text_at`: where `text` is in the batch's."""
+        values = {**self._values, ev.OFFSET: offsets, ev.PART: np.full(self._count, part)}
         if arrival is not None:
-            self.rows[:, ev.ARRIVAL] = arrival
-        parents = self.rows[:, ev.PARENT_AT]
-        parents[parents != 0] += text_at << 8
+            values[ev.ARRIVAL] = np.full(self._count, arrival)
+        if ev.PARENT_AT in values:
+            here = values[ev.PARENT_AT]
+            values[ev.PARENT_AT] = np.where(here != 0, here + (text_at << 8), 0)
+        rows = sf.template_rows(self._count)
+        kernels.put(np.array(list(values), np.int64), np.array(list(values.values())), rows)
+        return rows
 
     def fields(self, row: int) -> dict[str, Any]:
         """The members of one row, for the judge."""
