@@ -305,7 +305,7 @@ def _dollars_or(quantity, px, limits):
     return dollars(quantity, px) if px != NONE else limits[L_UNPRICED]
 
 
-@compiled
+@inlined
 def _remember(t, p, place, reason, quiet_ns):
     remember(t.rings, place * N_REASONS + reason, p[po.PART], p[po.OFFSET], p[po.AT], quiet_ns)
 

@@ -26,10 +26,11 @@ class Telling:
         settings: Mapping[str, Any] | None = None,
         *,
         cold: bool = False,
+        scale: int = 1,
         **view: Any,
     ) -> None:
         self.names = Names()
-        self.ledger = Ledger(self.names, cold=cold)
+        self.ledger = Ledger(self.names, cold=cold, scale=scale)
         self.view = View(names=self.names, ledger=self.ledger, cold=cold, **view)
         self.family = family
         self.settings = family.Settings(**(settings or {}))
