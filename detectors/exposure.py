@@ -755,12 +755,12 @@ def _judge_scope(t, postings, i, s, date, may_rise, n):
     """The three measures after a posting: one that it raised may cross upwards, any may fall."""
     if t.scopes[s, S_STAMP] != t.state[ST_STAMP]:
         return n
+    t.scopes[s, S_DATE] = max(date, t.scopes[s, S_DATE])
     is_busy = t.scopes[s, S_HELD] != 0
     for m in range(MEASURES):
         is_busy |= _measure(t.scopes, s, m) > t.scopes[s, S_STEP + STEPS * m + HALF]
     if not is_busy:
         return n
-    t.scopes[s, S_DATE] = max(date, t.scopes[s, S_DATE])
     low, at = postings[i, po.LOW], postings[i, po.AT]
     if may_rise and t.scopes[s, S_SEEN] != t.state[ST_STAMP]:
         for m in range(MEASURES):
