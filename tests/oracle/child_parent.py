@@ -135,7 +135,7 @@ class ChildParent:
     def say(self, reason: str, rung: int, place: Place, measured: float, limit: float, at: int, row: int, usd: float | None, unit: str = "") -> Said:  # fmt: skip
         units = {"child_after_done": "children", "overcommit": "shares", "orphan_child": "orders", "ratio": "children/parent", "chain_growth": "times"}  # fmt: skip
         scope = f"{place[0]}={place[1]}" if place[0] else "*"
-        return reason, rung, scope, round(measured, 7), round(limit, 7), unit or units[reason], at, row, usd
+        return reason, rung, scope, measured, limit, unit or units[reason], at, row, usd
 
     # -- what happens -------------------------------------------------------------------------
 
