@@ -13,20 +13,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from detectors.contract import Detector, View, every_detector
 from detectors.ledger import Ledger
 from detectors.names import Names
-from monitor.core.decode import Decoder
-
-MARK: Final = b'{"kind":"mark","ts":1,"symbol":"A","price":1}\n'
+from monitor.core.decode import warm_up as warm_up_decoding
 
 
 def warm_up(families: Iterable[str]) -> None:
     """Load the kernels of the frame and of these families, compiled if need be."""
+    batch = warm_up_decoding()
     names = Names()
-    batch = Decoder(names).decode_lines(MARK, 0).batch
     ledger = Ledger(names)
     view = View(names, ledger)
     known = every_detector()

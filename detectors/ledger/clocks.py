@@ -24,6 +24,7 @@ def tell_time(rows, r, clocks, one):
     ts = rows[r, ev.TS]
     arrival = rows[r, ev.ARRIVAL]
     clock = clocks[part, t.C_CLOCK]
+    trusted = clocks[part, t.C_TRUST]
     at = ts
     if arrival > 0:
         clocks[part, t.C_TRUST] = 1
@@ -44,16 +45,25 @@ def tell_time(rows, r, clocks, one):
             clocks[part, t.C_TRUST] = 1
             if ts > clock:
                 clocks[part, t.C_CLOCK] = ts
-    _lowest(part, arrival if arrival > 0 else at, clocks, one)
+    _lowest(part, arrival if arrival > 0 else at, trusted != clocks[part, t.C_TRUST], clocks, one)
     return at
 
 
 @inlined
 def _doubted_jump(rows, r, part, ts, clock, clocks, one):
     """A jump without a known arrival: AT is the old clock until somebody confirms it."""
-    near = clocks[part, t.C_AHEAD_COUNT] > 0 and abs(ts - clocks[part, t.C_AHEAD_TS]) <= t.FUTURE_NS
+    claimed = clocks[part, t.C_AHEAD_TS]
+    near = clocks[part, t.C_AHEAD_COUNT] > 0 and ts >= claimed - t.FUTURE_NS
     host = rows[r, ev.HOST]
-    if near and host != 0 and host != clocks[part, t.C_AHEAD_HOST]:
+    another = near and host != 0 and host != clocks[part, t.C_AHEAD_HOST]
+    if another and ts - claimed > t.FUTURE_NS:
+        # Both say that time has moved on: so far as the earlier one; the rest is a claim of its own.
+        clock = max(clock, claimed)
+        clocks[part, t.C_CLOCK] = clock
+        clocks[part, t.C_TRUST] = 1
+        clocks[part, t.C_AHEAD_COUNT] = 1
+        believed = False
+    elif another:
         believed = True
     else:
         clocks[part, t.C_AHEAD_COUNT] = clocks[part, t.C_AHEAD_COUNT] + 1 if near else 1
@@ -70,7 +80,7 @@ def _doubted_jump(rows, r, part, ts, clock, clocks, one):
 
 
 @inlined
-def _lowest(part, heard, clocks, one):
+def _lowest(part, heard, is_new, clocks, one):
     """Keep LOW.  Looks at all partitions only when the one that holds it back has moved or gone."""
     first_time = clocks[part, t.C_HEARD] == 0
     clocks[part, t.C_HEARD] = max(clocks[part, t.C_HEARD], heard)
@@ -78,7 +88,12 @@ def _lowest(part, heard, clocks, one):
     if part >= one[t.PARTS]:
         one[t.PARTS] = part + 1
     holder = one[t.LOW_PART]
-    if part != holder and not first_time and one[t.NEWEST] - clocks[holder, t.C_HEARD] <= t.HEARD_NS:
+    if (
+        part != holder
+        and not first_time
+        and not is_new
+        and one[t.NEWEST] - clocks[holder, t.C_HEARD] <= t.HEARD_NS
+    ):
         return
     lowest = 0
     for p in range(one[t.PARTS]):

@@ -148,7 +148,9 @@ def _order_new(
     if order >= 0:
         flags = o32[order, t.FLAGS]
         if flags & t.ANNOUNCED:
-            if flags & t.OPEN or o32[order, t.DATE] >= rows[r, ev.TRADE_DATE]:
+            # Of another day: the same one only if it outlives its day (gtc), or says that it is a repetition.
+            outlives = not flags & t.DAY or rows[r, ev.BITS] & ev.Bit.POSS_DUP
+            if o32[order, t.DATE] >= rows[r, ev.TRADE_DATE] or (flags & t.OPEN and outlives):
                 head(out, n, PostingKind.DUPLICATE, rows, r, at, clocks, one)
                 of_order(out, n, order, o64, o32, who64, p32, one)
                 one[t.DUPLICATES] += 1

@@ -38,7 +38,7 @@ class Part:
     clock: int = 0
     heard: int = 0
     is_trusted: bool = False  # its first event alone may be the one from the future
-    claims: list[tuple[int, str]] = field(default_factory=list)  # (ts, host), each near the one before
+    claims: list[tuple[int, str]] = field(default_factory=list)  # (ts, host), none far behind the one before
 
     def believe(self, ts: int) -> int:
         self.clock = max(self.clock, ts)
@@ -48,10 +48,15 @@ class Part:
 
     def doubt(self, ts: int, host: str) -> int:
         """A jump ahead: another host's word confirms it, or the same word three times running."""
-        if self.claims and abs(ts - self.claims[-1][0]) > FUTURE_NS:
+        if self.claims and ts < self.claims[-1][0] - FUTURE_NS:
             self.claims.clear()
-        confirmed = bool(self.claims) and (len(self.claims) == 2 or host not in ("", self.claims[-1][1]))
-        if confirmed:
+        another = bool(self.claims) and host not in ("", self.claims[-1][1])
+        if another and ts > self.claims[-1][0] + FUTURE_NS:
+            # Both say that time has moved on: so far as the earlier one; the rest is a claim of its own.
+            self.believe(self.claims[-1][0])
+            self.claims.append((ts, host))
+            return self.clock
+        if another or len(self.claims) == 2:
             return self.believe(ts)
         self.claims.append((ts, host))
         return self.clock

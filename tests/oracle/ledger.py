@@ -260,7 +260,8 @@ class Entry:
         told = self.told
         order = self.find_order(told["order_id"])
         if order and order.who is not None:
-            if order.is_open or order.trade_date >= told.trade_date:
+            outlives = order.tif not in ("day", "opg", "cls") or bool(told["poss_dup"])
+            if order.trade_date >= told.trade_date or (order.is_open and outlives):
                 self.say(K.DUPLICATE, self.of_order(order))
                 return
             order = None  # the id came back on another day
