@@ -119,11 +119,12 @@ class Monitor:
         self._decoder = Decoder(self.engine.names)
         self._allowed: set[int] = set()
         self._pending: list[list[int]] = []  # arrivals that are not in the trail yet: one line for many
+        self._pending_holes: list[list[int]] = []
         self._facts: deque[Input] = deque()
         self._telling = False
         self._saving: asyncio.Task[None] | None = None
         self._topic_ids: dict[str, bytes] = {}
-        self._restored = False
+        self._restored_after: int | None = None  # line of the trail behind which our snapshot stood
         self.ready = asyncio.Event()  # state restored, roads open
         self.http_port = 0
 
@@ -197,7 +198,7 @@ class Monitor:
         site = config.site
         mqtt = MqttOut(
             self._clients[1],
-            # Halts we hear by Kafka: as a listener here we would hide from ourselves that nobody else listens.
+            # Halts we hear by Kafka: a listener here would hide from us that nobody else listens.
             [f"risk/v1/{quote(site, safe='')}/ack/+"],
             now_ns=self.clock.now_ns,
             on_link=self.tell,
@@ -247,7 +248,8 @@ class Monitor:
         self.performer.write(
             "monitor.started",
             {"boot": self.boot, "issuer": config.issuer, "version": version("knightwatch"),
-             "policy_digest": config.policy_digest, "restored": self._restored},
+             "policy_digest": config.policy_digest, "restored": self._restored_after is not None,
+             "restored_after": self._restored_after},
         )  # fmt: skip
         runners = (self.kafka_in, halts_in, kafka_out, mqtt, dead, self._http, *pagers)
         for runner in runners:
@@ -293,6 +295,7 @@ class Monitor:
         what, fields = journal.line_of_fact(happened)
         if what == journal.ARRIVED and not catching_up:
             self._pending = journal.join(self._pending, fields["ranges"])
+            self._pending_holes += fields.get("holes", [])
             if commands:
                 self._flush()
         else:
@@ -304,8 +307,11 @@ class Monitor:
     def _flush(self) -> None:
         """Arrivals that led to nothing become one line, because where the stream is cut changes nothing."""
         if self._pending:
-            pending, self._pending = self._pending, []
-            self.performer.write(journal.ARRIVED, {"ranges": pending})
+            fields = {"ranges": self._pending}
+            if self._pending_holes:
+                fields["holes"] = self._pending_holes
+            self._pending, self._pending_holes = [], []
+            self.performer.write(journal.ARRIVED, fields)
 
     async def _read_records(self) -> None:
         async for fact in self.kafka_in.read():
@@ -333,7 +339,8 @@ class Monitor:
             self.metrics.passed_over.inc(decoded.passed_over)
         ranges = ((part, int(read.offsets[0]), int(read.next_offset) - 1),)
         ends = ((part, int(read.end_offset)),)
-        self.tell(RecordsArrived(decoded.batch, ranges, decoded.quarantined, ends))
+        holes = tuple((part, first, last) for first, last in _holes(read.offsets, read.next_offset))
+        self.tell(RecordsArrived(decoded.batch, ranges, decoded.quarantined, ends, holes))
 
     def _part(self, topic: str, partition: int) -> int:
         part = self.engine.part_of(SourcePart(topic, partition))
@@ -370,13 +377,23 @@ class Monitor:
     async def _tick(self) -> None:
         async for tick in self.clock.ticks():
             self._measure(tick)
-            lag = self.kafka_in.lag()
-            lagging = tuple(
-                self.engine.part_of(SourcePart(topic, partition))
-                for (topic, partition), behind in lag.items()
-                if behind.records and (behind.seconds >= LAG_S_MIN or behind.seconds == 0.0)
-            )
-            self.tell(TimePassed(tick.wall_ns, lagging))
+            self.tell(TimePassed(tick.wall_ns, self._lagging()))
+
+    def _lagging(self) -> tuple[int, ...]:
+        """Parts that may hold records which we have not judged; of one that never answered nobody knows."""
+        lag, ends = self.kafka_in.lag(), self.kafka_in.ends
+        lagging = []
+        for index, part in enumerate(self.engine.parts):
+            key = (part.topic, part.partition)
+            behind = lag.get(key)
+            if behind is None:  # reading has not begun; later it is a partition that is not ours
+                if not lag:
+                    lagging.append(index)
+            elif key not in ends or (
+                behind.records and (behind.seconds >= LAG_S_MIN or behind.seconds == 0.0)
+            ):
+                lagging.append(index)
+        return tuple(lagging)
 
     def _measure(self, tick: Tick) -> None:
         metrics = self.metrics
@@ -440,9 +457,10 @@ class Monitor:
             self._saving = tasks.create_task(self._write_snapshot())
 
     async def _write_snapshot(self) -> None:
+        self._flush()
         state = self.engine.snapshot()
         ids = {topic: identity.hex() for topic, identity in self.kafka_in.topic_ids.items()}
-        state["shell"] = {"topic_ids": ids}
+        state["shell"] = {"topic_ids": ids, "audit_lines": self.audit.head.count}
         at_ns = self.clock.now_ns()
         try:
             pieces = await asyncio.to_thread(snapshot.encode, state)
@@ -465,7 +483,7 @@ class Monitor:
             return
         self.engine.restore(state)
         self._topic_ids = {topic: bytes.fromhex(text) for topic, text in state["shell"]["topic_ids"].items()}
-        self._restored = True
+        self._restored_after = state["shell"]["audit_lines"]
         self.log.info(
             "state.restored", offsets=len(self.engine.next_offsets), open=len(self.engine.halts.open)
         )
@@ -511,6 +529,13 @@ def _settle_garbage() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
+
+
+def _holes(offsets: NDArray[np.int64], next_offset: int) -> list[tuple[int, int]]:
+    """Runs of offsets between those of records, and before the next one, that hold none."""
+    following = np.append(offsets[1:], next_offset)
+    before = np.flatnonzero(following - offsets > 1)
+    return [(int(offsets[at]) + 1, int(following[at]) - 1) for at in before]
 
 
 def _keys(config: Config) -> tuple[Any, Any]:

@@ -111,7 +111,15 @@ def says(
     def do(book: Playbook) -> list[cmd.Command]:
         book.desk.now += MS
         when = book.desk.now + at
-        what = (reason, Severity[severity.upper()], Scope.parse(scope), 5, 3, "events", Evidence(((0, 0, 0),), 1))
+        what = (
+            reason,
+            Severity[severity.upper()],
+            Scope.parse(scope),
+            5,
+            3,
+            "events",
+            Evidence(((0, 0, 0),), 1),
+        )
         book.scripted.will_say.append(
             lambda row: Breach("scripted", *what, at_ns=when, row=row, exposed_usd=96_400.0, by_mark=by_mark)
         )
@@ -155,7 +163,9 @@ def hello(*gateways: str, kinds: tuple[str, ...] = ()) -> Callable[[Playbook], l
     return do
 
 
-def ack(gateway: str, state: str = "applied", level: str | None = None) -> Callable[[Playbook], list[cmd.Command]]:
+def ack(
+    gateway: str, state: str = "applied", level: str | None = None
+) -> Callable[[Playbook], list[cmd.Command]]:
     """A gateway answers to every open halt."""
 
     def do(book: Playbook) -> list[cmd.Command]:
@@ -200,7 +210,9 @@ class Page:
 
     def matches(self, said: cmd.Page) -> bool:
         told = f"{said.key} {said.summary}"
-        return self.about in told and self.severity in (None, said.severity) and self.resolved == said.resolved
+        return (
+            self.about in told and self.severity in (None, said.severity) and self.resolved == said.resolved
+        )
 
 
 @dataclass(frozen=True)

@@ -76,11 +76,19 @@ def replay(
     output: Output = Form.TEXT,
     *,
     fail_on_halt: Annotated[bool, typer.Option("--fail-on-halt", help="Exit 1 if a halt is found.")] = False,
+    trail: Annotated[
+        Path | None, typer.Option(exists=True, help="The audit trail beside the recording: compare with it.")
+    ] = None,
 ) -> int:
-    """Judge recordings as if they were live: the same breaches, the same halts."""
+    """Judge recordings as if they were live: the same breaches, the same halts.
+
+    With --trail, judge again what an audit trail was told: every command must come out as it stands there.
+    """
     from monitor.settings import load
 
     loaded = load(config)
+    if trail is not None:
+        return _replay_trail(files, trail, loaded, output)
     from monitor.edge.files import BadFile
     from monitor.replay import replay as replay_files
 
@@ -91,6 +99,26 @@ def replay(
         raise CannotError(FAILED, str(broken)) from broken
     answer(output, document, _replayed(document))
     return FAILED if fail_on_halt and document["commands"] else DONE
+
+
+def _replay_trail(files: list[Path], trail: Path, loaded: Any, output: Form) -> int:
+    import dataclasses
+
+    from monitor.edge.audit import BadTrail
+    from monitor.trail_replay import NotReplayable, replay_trail
+
+    if len(files) != 1:
+        raise CannotError(USAGE, "--trail: name the one recording that was made beside the trail")
+    try:
+        found = replay_trail(files[0], [trail], loaded)
+    except (BadTrail, NotReplayable, OSError) as wrong:
+        raise CannotError(FAILED, str(wrong)) from wrong
+    counts = f"{found.commands:,} commands of {found.facts:,} facts and {found.records:,} records"
+    text = f"EQUAL {counts}"
+    if not found.is_equal:
+        text = f"DIFFERS at line {found.line}\n  trail   {found.written}\n  judged  {found.judged}"
+    answer(output, dataclasses.asdict(found) | {"equal": found.is_equal}, text)
+    return DONE if found.is_equal else FAILED
 
 
 def _replayed(document: dict[str, Any]) -> str:

@@ -41,6 +41,9 @@ class RecordsArrived:
     end_offsets: tuple[
         tuple[int, int], ...
     ] = ()  # (part, offset after the last record there is), where known
+    holes: tuple[
+        tuple[int, int, int], ...
+    ] = ()  # (part, first, last) within the ranges that hold no record: marks of transactions, compacted ones
 
 
 @dataclass(frozen=True, slots=True)

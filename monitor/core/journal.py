@@ -36,6 +36,8 @@ def line_of_fact(happened: Input) -> Line:
             fields: dict[str, Any] = {"ranges": [list(read) for read in happened.ranges]}
             if happened.end_offsets:
                 fields["ends"] = [list(end) for end in happened.end_offsets]
+            if happened.holes:
+                fields["holes"] = [list(hole) for hole in happened.holes]
             return ARRIVED, fields
         case TimePassed():
             return "time.passed", {"now": happened.now_ns, "lagging": list(happened.lagging)}

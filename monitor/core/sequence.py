@@ -125,7 +125,9 @@ class Sequencer:
         """Time has passed: a partition whose backlog does not move (its leader is dead) holds nobody back."""
         self._now_ns = now_ns
         for part in self.lagging:
-            if now_ns - self._moved_at.setdefault(part, now_ns) > STUCK_NS:
+            moved_at = self._moved_at.get(part) or now_ns  # 0: it moved before the clock was first read
+            self._moved_at[part] = moved_at
+            if now_ns - moved_at > STUCK_NS:
                 self._backlog[part] = 0
         if self._rows:
             yield from self.release()

@@ -3,7 +3,14 @@
 import numpy as np
 
 from detectors.contract import Batch, Result
-from monitor.core.inputs import LinkChanged, Quarantined, ReadingStarted, RecordsArrived, RecordsLost, TimePassed
+from monitor.core.inputs import (
+    LinkChanged,
+    Quarantined,
+    ReadingStarted,
+    RecordsArrived,
+    RecordsLost,
+    TimePassed,
+)
 from monitor.core.sequence import NOTHING
 from tests.playbook import Lease, Page, Playbook, crash_and_restore, engine, wait
 from tests.streams import SECOND

@@ -37,7 +37,11 @@ def test_only_who_has_not_answered_is_pressed():
     follow = with_gateways("g1", "g2")
     follow.sent(HALT)
     follow.heard(ack("g1"))
-    assert asked(follow, 3_000) == [(100, "resend", ("g2",)), (1_000, "page", ("g2",)), (2_000, "raise", ("g2",))]
+    assert asked(follow, 3_000) == [
+        (100, "resend", ("g2",)),
+        (1_000, "page", ("g2",)),
+        (2_000, "raise", ("g2",)),
+    ]
 
 
 def test_who_applied_in_time_is_left_alone():

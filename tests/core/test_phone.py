@@ -31,13 +31,17 @@ def test_unknown_money_is_said_and_never_zero():
 
 def test_a_halt_of_the_firm_does_not_say_that_others_trade():
     assert "whole firm" in phone.stopped("*", "halt_new", "x", 1.0, "ab", "r", "gross", others=True)
-    assert "no other flow seen" in phone.stopped("host=a", "halt_new", "x", 1.0, "ab", "r", "gross", others=False)
+    assert "no other flow seen" in phone.stopped(
+        "host=a", "halt_new", "x", 1.0, "ab", "r", "gross", others=False
+    )
 
 
 def test_a_page_that_stops_nothing_says_so_and_why_it_only_looks():
     line = phone.warned("host=a", "x", 12.0, "page", "r", "gross")
     assert line.startswith("LOOK host=a (nothing stopped, page)")
-    assert phone.warned("host=a", "x", 12.0, "armed", "r", "gross").startswith("LOOK host=a (nothing stopped) |")
+    assert phone.warned("host=a", "x", 12.0, "armed", "r", "gross").startswith(
+        "LOOK host=a (nothing stopped) |"
+    )
 
 
 def test_who_did_not_answer_is_named():

@@ -58,11 +58,18 @@ def test_an_attribute_that_part_of_the_flow_lacks_is_not_offered():
     assert narrowest([({"account": "33"}, 1.0)], [({"host": "b"}, 1.0)]) == FIRM
 
 
-@given(flow, st.sampled_from(("host", "session")), st.sets(st.sampled_from("abc"), min_size=1), st.sets(st.sampled_from(KINDS)))
+@given(
+    flow,
+    st.sampled_from(("host", "session")),
+    st.sets(st.sampled_from("abc"), min_size=1),
+    st.sets(st.sampled_from(KINDS)),
+)
 def test_what_is_wider_holds_all_that_the_siblings_held(flow, kind, named, stoppable):
     siblings = [Scope.of({kind: value}) for value in sorted(named)]
     wide = widened(siblings, flow, stoppable)
-    assert all(wide.holds_for(attributes) for attributes in flow if any(s.holds_for(attributes) for s in siblings))
+    assert all(
+        wide.holds_for(attributes) for attributes in flow if any(s.holds_for(attributes) for s in siblings)
+    )
     assert all(k in stoppable and k != kind for k, _ in wide.conditions)
 
 
