@@ -25,6 +25,8 @@ from monitor.edge.metrics import Metrics
 from monitor.edge.mqtt_out import Message, MqttOut
 from monitor.edge.pager import Alertmanager, Webhook
 
+# Words that a log line has for itself.
+LOG_WORDS: Final = {"event": "session_event", "level": "halt_level", "timestamp": "told_timestamp"}
 DEADLINE_S: Final = 1.0  # of one attempt to say how it went; the roads go on trying by themselves
 
 
@@ -127,7 +129,7 @@ class Performer:
         self.log.critical(
             "halt.sent",
             scope=stamped["scope"],
-            level=stamped["level"],
+            halt_level=stamped["level"],  # `level` is the log's own word
             reason=stamped["reason_code"],
             halt_id=command.halt_id,
         )
@@ -218,7 +220,8 @@ class Performer:
         if command.what == "breach.seen":
             self.metrics.breaches(command.fields["detector"], command.fields["severity"]).inc()
         elif command.what != "lease.commanded":
-            self.log.info(command.what, **{k: v for k, v in command.fields.items() if k != "event"})
+            told = {LOG_WORDS.get(k, k): v for k, v in command.fields.items()}
+            self.log.info(command.what, **told)
 
     def _bury(self, command: DeadLetter) -> None:
         broken = command.record

@@ -53,7 +53,8 @@ class Trace:
         """Keep the breaches and halts among commands, in their order."""
         for command in commands:
             if isinstance(command, Halt):
-                self.halts.append(command.payload)
+                if not command.again:  # said twice, decided once
+                    self.halts.append(command.payload)
             elif isinstance(command, Record) and command.what == "breach.seen":
                 self.breaches.append(command.fields)
 

@@ -92,7 +92,7 @@ def engine(**detectors: dict[str, Any]) -> Engine:
 def engine_of(chosen: Policy) -> Engine:
     """An engine that knows the scripted family too."""
     families = {**every_detector(), "scripted": Scripted}
-    with mock.patch.object(engine_module, "every_detector", lambda: families):
+    with mock.patch.object(engine_module, "every_detector", return_value=families):
         return Engine(chosen)
 
 

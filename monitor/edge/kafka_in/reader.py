@@ -111,8 +111,10 @@ class KafkaIn:
             drain = self._drain
             if drain is None:
                 self._ready.clear()
+                # Not `wait_for`: in Python 3.11 it swallows a cancellation that comes together with the news.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._ready.wait(), UPKEEP_S)
+                    async with asyncio.timeout(UPKEEP_S):
+                        await self._ready.wait()
                 continue
             try:
                 parts = drain.take(self._trouble)
@@ -402,7 +404,14 @@ async def _offset_at(consumer: AIOKafkaConsumer, key: Key, at_ms: int) -> int | 
 
 
 async def _close(consumer: AIOKafkaConsumer) -> None:
-    """Within a deadline: a client of a dead broker must not keep a live one waiting."""
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(CLOSE_S_MAX):
-            await consumer.stop()
+    """Within a deadline: a client of a dead broker must not keep a live one waiting.
+
+    In a task of its own: a client that is stopped before its own tasks ran lets their cancellation out,
+    and that would end our reading without a word.
+    """
+    stopping = asyncio.ensure_future(consumer.stop())
+    done, _ = await asyncio.wait({stopping}, timeout=CLOSE_S_MAX)
+    if not done:
+        stopping.cancel()
+    elif not stopping.cancelled():
+        stopping.exception()  # looked at: nobody is left whom it concerns
