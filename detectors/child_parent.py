@@ -156,23 +156,24 @@ HEARD, OPENED, DONE, PAGED = 1, 2, 4, 8  # the order system spoke of it; announc
 # bucket.  512 columns: 17 MB if there are 4,096.
 PLACES_MAX: Final = 1 << 12
 RING_PARENTS: Final = 16
-ORPHAN_BUCKETS, ORPHAN_WINDOW, TICK_NS = 128, 100, 100_000_000
+ORPHAN_BUCKETS, ORPHAN_WINDOW, ORPHANS_AHEAD, TICK_NS = 128, 100, 27, 100_000_000
 SETTLING_S: Final = 5  # after a window is empty: each of three rungs is held for one second more
 (PL_KIND, PL_CODE, PL_BUILD, PL_STRATEGY, PL_USD, PL_HALTED_AT, PL_NEWEST, PL_UNTIL, PL_WRONGED) = range(9)
 PL_ORPHANS: Final = PL_WRONGED + 3 * RING_PARENTS  # (parent, at, voided) each, then (bucket, count, usd) each
 PLACE: Final = PL_ORPHANS + 3 * ORPHAN_BUCKETS
 CROSS: Final = 4  # of each place and reason: `kernel.crossed`, and the time of the last event
 
-# A pair is a place and a strategy; 0 is the bucket.  57 columns: 3.7 MB if there are 8,192.
+# A pair is a place and a strategy; 0 is the bucket.  73 columns: 4.8 MB if there are 8,192.
 PAIRS_MAX: Final = 1 << 13
-RATIO_BUCKETS, RATIO_WINDOW, TICKS_A_SECOND = 16, 10, 10
-QUIET_TICKS: Final = TICKS_A_SECOND * (RATIO_WINDOW + SETTLING_S + 1)
+RATIO_BUCKETS, RATIO_WINDOW, CHILDREN_AHEAD, TICKS_A_SECOND = 16, 10, 5, 10
+QUIET_TICKS: Final = TICKS_A_SECOND * (RATIO_WINDOW + CHILDREN_AHEAD + SETTLING_S + 1)
 (PR_CROSSED, _, _, PR_PLACE, PR_STRATEGY, PR_PARENTED, PR_UNTIL, PR_HIGH, PR_HALT, PR_RING) = range(10)
-PAIR: Final = PR_RING + 3 * RATIO_BUCKETS  # (second, children, parents) each
+PR_PARENTS: Final = PR_RING + 2 * RATIO_BUCKETS  # (second, children of it) each, then ...
+PAIR: Final = PR_PARENTS + 2 * RATIO_BUCKETS  # ... (second, parents with a child in the ten before it) each
 YES, NO = 1, 2
 
-# Which parent had its last child of a pair in which second: 4 MB.  Beyond it a child still counts and its
-# parent does not, so the ratio is too high rather than too low.
+# Which parents count for a pair at which seconds: (parent, pair, last second, bits of the 64 up to it), 4 MB.
+# Beyond it a child still counts and its parent does not, so the ratio is too high rather than too low.
 SEEN_MAX: Final = 1 << 17
 SEEN_PROBES: Final = 16
 CODES_MAX: Final = 1 << 15  # hash slots of places and pairs, at most 3/8 full
@@ -611,15 +612,15 @@ def _orphan(place, part, offset, usd, at, state, places, rings):
     """Count one order without a known parent in its bucket of 100 ms."""
     q = places[place]
     bucket = at // TICK_NS
-    if not state[S_TICKED] - ORPHAN_WINDOW < bucket <= state[S_TICKED]:
+    if not state[S_TICKED] - ORPHAN_WINDOW < bucket <= state[S_TICKED] + ORPHANS_AHEAD:
         bucket = state[S_TICKED]  # too late or too early for its own bucket: it counts now
     b = PL_ORPHANS + 3 * (bucket % ORPHAN_BUCKETS)
     if q[b] != bucket:
         q[b], q[b + 1], q[b + 2] = bucket, 0, 0
     q[b + 1] += 1
     q[b + 2] += usd
-    q[PL_UNTIL] = state[S_TICKED] + ORPHAN_WINDOW + SETTLING_S * TICKS_A_SECOND
-    state[S_ORPHANS_UNTIL] = q[PL_UNTIL]
+    q[PL_UNTIL] = max(bucket + ORPHAN_WINDOW + SETTLING_S * TICKS_A_SECOND, q[PL_UNTIL])
+    state[S_ORPHANS_UNTIL] = max(q[PL_UNTIL], state[S_ORPHANS_UNTIL])
     remember(rings, place * N_REASONS + ORPHAN, part, offset, at, ORPHAN_WINDOW * TICK_NS)
 
 
@@ -659,38 +660,55 @@ def _close_orphans(t, tick, row, n):
 
 @inlined
 def _child(pair, parent, at, state, pairs, seen):
-    """Count one child in its second; its parent counts in the second of its latest child."""
+    """Count one child in its second, and its parent at each of the ten evaluations that see it."""
     r = pairs[pair]
     now = state[S_TICKED] // TICKS_A_SECOND
     second = at // SECOND_NS
-    if not now - RATIO_WINDOW < second <= now:
+    if not now - RATIO_WINDOW < second <= now + CHILDREN_AHEAD:
         second = now
-    b = PR_RING + 3 * (second % RATIO_BUCKETS)
+    b = PR_RING + 2 * (second % RATIO_BUCKETS)
     if r[b] != second:
-        r[b], r[b + 1], r[b + 2] = second, 0, 0
+        r[b], r[b + 1] = second, 0
     r[b + 1] += 1
-    r[PR_UNTIL] = now + RATIO_WINDOW + SETTLING_S
-    state[S_CHILDREN_UNTIL] = r[PR_UNTIL]
+    until = second + RATIO_WINDOW
+    r[PR_UNTIL] = max(until + SETTLING_S, r[PR_UNTIL])
+    state[S_CHILDREN_UNTIL] = max(r[PR_UNTIL], state[S_CHILDREN_UNTIL])
+    s = _seen(pair, parent, now, seen)
+    if s < 0:
+        return
+    if until - seen[s, 2] >= 64:
+        seen[s, 3] = 0
+    for later in range(max(seen[s, 2] + 1, until - 63), until + 1):
+        seen[s, 3] &= ~(1 << (later & 63))
+    seen[s, 2] = max(until, seen[s, 2])
+    for later in range(max(second, now) + 1, until + 1):
+        bit = 1 << (later & 63)
+        if seen[s, 3] & bit == 0:
+            seen[s, 3] |= bit
+            b = PR_PARENTS + 2 * (later % RATIO_BUCKETS)
+            if r[b] != later:
+                r[b], r[b + 1] = later, 0
+            r[b + 1] += 1
+
+
+@inlined
+def _seen(pair, parent, now, seen):
+    """Where the parent's seconds for this pair are kept; -1 if there is no room."""
     home = mix(parent, pair)
     free = -1
     for probe in range(SEEN_PROBES):
         s = (home + probe) & (seen.shape[0] - 1)
-        is_gone = seen[s, 2] <= now - RATIO_WINDOW
-        if not is_gone and seen[s, 0] == parent and seen[s, 1] == pair:
-            if seen[s, 2] < second:
-                old = PR_RING + 3 * (seen[s, 2] % RATIO_BUCKETS)
-                if r[old] == seen[s, 2]:
-                    r[old + 2] -= 1
-                r[b + 2] += 1
-                seen[s, 2] = second
-            return
-        if is_gone and free < 0:
+        if seen[s, 2] > now:
+            if seen[s, 0] == parent and seen[s, 1] == pair:
+                return s
+        elif free < 0:
             free = s
     if free >= 0:
         seen[free, 0] = parent
         seen[free, 1] = pair
-        seen[free, 2] = second
-        r[b + 2] += 1
+        seen[free, 2] = 0
+        seen[free, 3] = 0
+    return free
 
 
 @compiled
@@ -701,12 +719,13 @@ def _close_ratio(t, tick, row, n):
         r = t.pairs[pair]
         if r[PR_UNTIL] < now:
             continue
-        children, wanted = 0, 0
+        children = 0
         for second in range(max(now - RATIO_WINDOW, 0), now):
-            b = PR_RING + 3 * (second % RATIO_BUCKETS)
+            b = PR_RING + 2 * (second % RATIO_BUCKETS)
             if r[b] == second:
                 children += r[b + 1]
-                wanted += r[b + 2]
+        b = PR_PARENTS + 2 * (now % RATIO_BUCKETS)
+        wanted = r[b + 1] if r[b] == now else 0
         ratio = children * UNIT // max(wanted, 1)
         limit = limits[L_RATIO_WARN]
         high = np.int64(limit * (float(limits[L_RATIO_HIGH]) / UNIT))
@@ -729,7 +748,7 @@ def _is_beyond(pair, now, parents, seen):
     """Whether the pair's parents together are filled and working beyond their quantity."""
     covered, wanted = 0.0, 0.0
     for s in range(seen.shape[0]):
-        if seen[s, 1] == pair and now - RATIO_WINDOW <= seen[s, 2] < now:
+        if seen[s, 1] == pair and seen[s, 2] >= now and seen[s, 3] & (1 << (now & 63)):
             m = parents[seen[s, 0]]
             if m[P_QTY] > 0:
                 covered += m[P_FILLED] + max(m[P_WORKING], 0)
@@ -965,7 +984,7 @@ class ChildParent(Detector):
         + PARENTS_MAX * (P_RECENT + RING_PARENTS - 1)
         + PLACES_MAX * (PLACE + N_REASONS * (CROSS + RING))
         + PAIRS_MAX * PAIR
-        + SEEN_MAX * 3
+        + SEEN_MAX * 4
         + CODES_MAX * 2
         + HOSTS_MAX * 3
         + SYMBOLS_MAX
@@ -987,7 +1006,7 @@ class ChildParent(Detector):
             "pairs": (PAIRS_MAX, PAIR),
             "cross": (PLACES_MAX * N_REASONS, CROSS),
             "rings": (PLACES_MAX * N_REASONS, RING),
-            "seen": (SEEN_MAX, 3),
+            "seen": (SEEN_MAX, 4),
             "codes": (CODES_MAX, 2),
             "hosts": (HOSTS_MAX, 3),
             "prices": (SYMBOLS_MAX,),

@@ -182,9 +182,9 @@ class ChildParent:
         parent = self.parents[number]
         parent.place = place
         now = self.ticked // 10
-        second = at // SECOND if now - 10 < at // SECOND <= now else now
+        second = at // SECOND if now - 10 < at // SECOND <= now + 5 else now
         self.children[place, int(p[po.STRATEGY])].append((second, number))
-        self.busy_until = max(self.busy_until, 10 * (now + 15))
+        self.busy_until = max(self.busy_until, 10 * (now + 20))
         if must and not parent.is_heard:
             due = max(int(p[po.CLOCK]), int(p[po.LOW])) + self.s.orphan_announce_ns
             self.waiting.append(("orphan", parent, due, 0, place, usd))
@@ -375,9 +375,9 @@ class ChildParent:
                     yield self.say("overcommit", HIGH, place, parent.covered / UNIT, allowed, at, row, usd)
 
     def orphan(self, place: Place, usd: float, at: int) -> None:
-        bucket = at // TICK if self.ticked - 100 < at // TICK <= self.ticked else self.ticked
+        bucket = at // TICK if self.ticked - 100 < at // TICK <= self.ticked + 27 else self.ticked
         self.orphans[place].append((bucket, usd))
-        self.busy_until = max(self.busy_until, self.ticked + 150)
+        self.busy_until = max(self.busy_until, self.ticked + 177)
 
     def close_orphans(self, tick: int, row: int) -> Iterator[Said]:
         s = self.s
