@@ -9,17 +9,18 @@
 Why: at Facebook's opening in 2012 orders were entered again while the first were unconfirmed, and all of
 them filled; at Knight the order system never booked what the router bought.
 
-How it counts: whatever waits for a confirmation is one entry with a beginning and an end, both in the later
-of its own time and LOW.  Entries are judged each tenth of a second of LOW *as they stood then*: one that ended
-later still waits at that tick.  Between two ticks nothing trips.
+How it counts: whatever waits for a confirmation is one entry with a beginning and an end, both in the
+later of its own time and LOW.  Entries are judged each tenth of a second of LOW *as they stood then*: one
+that ended later still waits at that tick.  Between two ticks nothing trips.  A session is judged until the
+last of its entries is decided; a rung that it holds then, it holds until it is judged again.
 
-A parent's gap begins when more is filled than booked; its level is what was filled then.  It ends when what is
-booked reaches the level, and the next begins at once if more is filled by now; so a booking that lags evenly
-shows its lag, and one that keeps up shows nothing.  The 2 s of lateness that an event is allowed count first.
-A rung that a gap has reached is held until the gap ends.
+A parent's gap begins when more is filled than booked; its level is what was filled then.  It ends when what
+is booked reaches the level, and the next begins at once if more is filled by now; so a booking that lags
+evenly shows its lag, and one that keeps up shows nothing.  The 2 s of lateness that an event is allowed
+count first.  A rung that a gap has reached it holds until it ends.  Of a parent that the order system never
+spoke of a gap is recorded and no more: that is `orphan_child`'s business.
 
-A witness is heard and missed by partition: there what it confirms is told.  An order that a session sends
-later than a tenth of a second before the tick counts at the next one.
+A witness is heard and missed by partition: what it confirms is told there.
 
 >>> from tests.detectors.tell import tell
 >>> for breach in tell(FillGap, "P1 C F +2000ms C F +2000ms C", witnesses=frozenset({"parent_fill"})):
@@ -40,7 +41,17 @@ from detectors import names as nm
 from detectors import posting as po
 from detectors.contract import Detector, Int64Array, Level, Reason, Result, Severity, setting
 from detectors.evidence import (
-    BEGUN, COUNT, HIT, LAST_AT, RING, SCOPE_CODE, SCOPE_KIND, breaches, dollars, found, remember,
+    BEGUN,
+    COUNT,
+    HIT,
+    LAST_AT,
+    RING,
+    SCOPE_CODE,
+    SCOPE_KIND,
+    breaches,
+    dollars,
+    found,
+    remember,
 )  # fmt: skip
 from detectors.kernel import SECOND_NS, compiled, crossed, inlined
 from detectors.ledger import tables as lt
@@ -156,8 +167,8 @@ WAITING_MAX: Final = 1 << 17
 ACK, COPY, GAP, ORPHAN = range(4)
 (W_WHAT, W_KEY, W_SINCE, W_END, W_PLACE, W_USD, W_PART, W_OFFSET, W_RUNG, W_DAY, W_COLD) = range(11)
 WAIT: Final = 11
-# W_KEY: code of order, execution or parent.  W_END: 0 while it waits.  W_RUNG: of a gap the rung reached, of the
-# others whether it was counted.
+# W_KEY: code of order, execution or parent.  W_END: 0 while it waits.  W_RUNG: of a gap the rung reached, of
+# the others whether it was counted.  W_COLD: of a gap its executions.
 
 # Where an order waits: its entry + 1.  16 MB if two million were live.
 ORDERS_MAX: Final = lt.ORDERS_MAX
@@ -168,7 +179,7 @@ EXECS_MAX: Final = 1 << 18
 EXEC: Final = 7
 COUNTED: Final = -1  # X_ORPHAN of a fill that counts against its session
 
-# A parent, by the ledger's code; 0 is the bucket and is not judged.  14 columns: 117 MB if there are a million.
+# A parent, by the ledger's code; 0 is the bucket, not judged.  14 columns: 117 MB if there are a million.
 PARENTS_MAX: Final = lt.PARENTS_MAX
 (
     P_CROSSED, _, _,            # three columns of `kernel.crossed`
@@ -208,7 +219,10 @@ PARTS_MAX: Final = lt.PARTS_MAX
 WATCH: Final = 9
 
 # One-off numbers.
-(S_TICKED, S_NEXT_NS, S_UNTIL, S_WAITING, S_PLACES, S_PARENTS, S_ORDERS, S_EXECS, S_PARTS, S_ASKED, S_FULL_AT) = range(11)
+(
+    S_TICKED, S_NEXT_NS, S_UNTIL, S_WAITING, S_PLACES, S_PARENTS, S_ORDERS, S_EXECS, S_PARTS, S_ASKED,
+    S_FULL_AT,
+) = range(11)
 # fmt: on
 
 LANES: Final = 4  # crossings and evidence of a place: by what waits
@@ -263,7 +277,7 @@ def _named(kind, code, codes, places, state):
 
 @inlined
 def _names(p, by_strategy):
-    """Kind and code of whose it is: its session's or strategy's, else its host's, its account's, the firm's."""
+    """Kind and code of whose it is: its session's or strategy's, else its host's, its account's, nobody's."""
     if by_strategy and p[po.STRATEGY] > nm.OTHER:
         return nm.STRATEGY, p[po.STRATEGY]
     if not by_strategy and p[po.SESSION] > nm.OTHER:
@@ -285,15 +299,21 @@ def _place_of(p, by_strategy, codes, places, state):
 
 
 @inlined
-def _tick_of(at):
-    """The first tick at or after a time."""
+def _tick_after(at):
+    """The first tick after a time."""
+    return at // TICK_NS + 1
+
+
+@inlined
+def _bucket_from(at):
+    """The first tenth of a second that begins at or after a time."""
     return -(-at // TICK_NS)
 
 
 @inlined
 def _until(at, place, places, state):
     """Whoever waits is judged until then."""
-    tick = _tick_of(at)
+    tick = _tick_after(at)
     places[place, Q_UNTIL] = max(tick, places[place, Q_UNTIL])
     state[S_UNTIL] = max(tick, state[S_UNTIL])
 
@@ -333,7 +353,7 @@ def _ask(part, which, at, offset, limits, state, watch):
         watch[v, V_ASKED] = at
         watch[v, V_ASKED_OFFSET] = offset
         state[S_PARTS] = max(v // N_WITNESSES + 1, state[S_PARTS])
-        state[S_UNTIL] = max(_tick_of(at + limits[L_WITNESS]), state[S_UNTIL])
+        state[S_UNTIL] = max(_tick_after(at + limits[L_WITNESS]), state[S_UNTIL])
     elif watch[v, V_END] != 0 and watch[v, V_NEXT] == 0:
         watch[v, V_NEXT] = at
         watch[v, V_NEXT_OFFSET] = offset
@@ -341,7 +361,7 @@ def _ask(part, which, at, offset, limits, state, watch):
 
 @compiled
 def _hear(part, which, at, limits, state, watch):
-    """A witness has spoken.  Its silence ends at the next tick only if a tick before it must still be judged."""
+    """A witness has spoken.  A silence that was long enough ends at a tick, not before it was judged."""
     v = _watch_row(part, which)
     watch[v, V_HEARD] = max(at, watch[v, V_HEARD])
     state[S_PARTS] = max(v // N_WITNESSES + 1, state[S_PARTS])
@@ -351,7 +371,7 @@ def _hear(part, which, at, limits, state, watch):
         watch[v, V_ASKED] = 0
     elif watch[v, V_ASKED] != 0:
         watch[v, V_END] = at
-        state[S_UNTIL] = max(_tick_of(at), state[S_UNTIL])
+        state[S_UNTIL] = max(_tick_after(at), state[S_UNTIL])
 
 
 # -- Orders ----------------------------------------------------------------------------------------
@@ -382,7 +402,7 @@ def _sent_between(place, first, last, sends):
 
 @inlined
 def _is_sending(place, tick, limits, sends):
-    return _sent_between(place, _tick_of(tick * TICK_NS - limits[L_SENDING]), tick - 1, sends) > 0
+    return _sent_between(place, _bucket_from(tick * TICK_NS - limits[L_SENDING]), tick - 1, sends) > 0
 
 
 @inlined
@@ -413,6 +433,8 @@ def _answered(t, p):
     w, at = entry - 1, max(p[po.AT], p[po.LOW])
     t.orders[p[po.ORDER]] = 0
     t.waiting[w, W_END] = at
+    if at - t.waiting[w, W_SINCE] > t.limits[L_LOST]:
+        return
     place = t.waiting[w, W_PLACE]
     _until(at, place, t.places, t.state)
     if p[po.KIND] != PostingKind.ORDER_ANSWERED:
@@ -501,6 +523,10 @@ def _told_more(t, p):
         return
     place, is_gone = execs[slot, X_PLACE], kind == PostingKind.BUSTED
     entry = execs[slot, X_COPY]
+    if entry > 0 and at - t.waiting[entry - 1, W_SINCE] > t.limits[L_LOST]:
+        t.waiting[entry - 1, W_END] = at
+        execs[slot, X_COPY] = 0
+        entry = 0
     is_told = is_copy and kind != PostingKind.MOVED_OUT
     if entry > 0 and (is_told or is_gone):
         if is_told:
@@ -534,7 +560,7 @@ def _told_more(t, p):
 
 @compiled
 def _count_orphan(place, fills, usd, day, is_cold, places):
-    """Count a fill without an order, or take it back, in its trade date; of an earlier one nothing is left."""
+    """Count a fill without an order, or take it back; of an earlier trade date nothing is left."""
     if places[place, Q_DAY] != day:
         return
     places[place, Q_FILLS] += fills
@@ -583,10 +609,10 @@ def _parent(t, p, strategy):
         t.waiting[w, W_USD] = dollars(unbooked, m[P_PX])
         t.waiting[w, W_COLD] = m[P_FILLS]
         m[P_GAP] = 0
-        state[S_UNTIL] = max(_tick_of(at), state[S_UNTIL])
+        state[S_UNTIL] = max(_tick_after(at), state[S_UNTIL])
     elif m[P_GAP] != 0:
         m[P_LEVEL] = min(m[P_FILLED], m[P_LEVEL])
-        state[S_UNTIL] = max(_tick_of(at) + 1, state[S_UNTIL])
+        state[S_UNTIL] = max(_tick_after(at), state[S_UNTIL])
     if is_open and m[P_GAP] == 0:
         m[P_LEVEL] = m[P_FILLED]
         m[P_FILLS] = 0 if is_word else 1
@@ -594,7 +620,7 @@ def _parent(t, p, strategy):
         m[P_LAST_OFFSET] = p[po.OFFSET]
         m[P_GAP] = _wait(GAP, parent, at, m[P_PLACE], 0, p[po.PART], p[po.OFFSET], t.waiting, state)
         due = at + t.limits[L_ALLOWANCE] + t.limits[L_HALT_NS]
-        state[S_UNTIL] = max(_tick_of(due), state[S_UNTIL])
+        state[S_UNTIL] = max(_tick_after(due), state[S_UNTIL])
         if m[P_FLAGS] & HEARD:
             part = m[P_PART] - 1 if m[P_PART] > 0 else p[po.PART]
             _ask(part, PARENT_FILL, at, p[po.OFFSET], t.limits, state, t.watch)
@@ -602,12 +628,12 @@ def _parent(t, p, strategy):
 
 @compiled
 def _gap(t, w, tick, row, n):
-    """One parent's gap at a tick: the rung it has reached, if that is a new one, is its own or its strategy's."""
+    """One parent's gap at a tick: a rung newly reached is its own or its strategy's."""
     at, limits, waiting = tick * TICK_NS, t.limits, t.waiting
     parent, place = waiting[w, W_KEY], waiting[w, W_PLACE]
     m, end = t.parents[parent], waiting[w, W_END]
     before, lane = waiting[w, W_RUNG], place * LANES + GAP
-    if end != 0 and end <= at:
+    if end != 0 and end < at:
         for rung in range(before):
             t.places[place, Q_GAPS + rung] -= 1
         crossed(t.parents, parent, 0, at)
@@ -684,14 +710,13 @@ def _count_order(t, w, tick):
         t.places[place, Q_ACK_USD] += usd
         if waiting[w, W_RUNG] == 0:
             waiting[w, W_RUNG] = 1
-            remember(
-                t.rings, 1 + place * LANES + ACK, waiting[w, W_PART], waiting[w, W_OFFSET], at, limits[L_LOST]
-            )
+            key = 1 + place * LANES + ACK
+            remember(t.rings, key, waiting[w, W_PART], waiting[w, W_OFFSET], at, limits[L_LOST])
     if age >= limits[L_ACK_HIGH_NS]:
         t.places[place, Q_ACK_HIGH] += 1
     bucket = since // TICK_NS
     patience = t.places[place, Q_PATIENCE]
-    if bucket >= _tick_of(at - limits[L_LOST]) and bucket < (at - patience) // TICK_NS:
+    if bucket >= _bucket_from(at - limits[L_LOST]) and bucket < (at - patience) // TICK_NS:
         t.places[place, Q_ACK_HALT] += 1
     return True
 
@@ -726,7 +751,7 @@ def _age_orphan(t, w, tick):
     at, waiting = tick * TICK_NS, t.waiting
     place, usd, is_cold = waiting[w, W_PLACE], waiting[w, W_USD], waiting[w, W_COLD]
     end, x = waiting[w, W_END], waiting[w, W_KEY]
-    if end != 0 and end <= at:
+    if end != 0 and end < at:
         if waiting[w, W_RUNG] != 0:
             _count_orphan(place, -1, -usd, waiting[w, W_DAY], is_cold, t.places)
         return False
@@ -749,39 +774,6 @@ def _age_orphan(t, w, tick):
 
 
 @compiled
-def _look(t, tick, row, n):
-    """Everything that waits, once: count it where it belongs, judge gaps, and close up what is over."""
-    at, waiting, kept = tick * TICK_NS, t.waiting, 0
-    for w in range(t.state[S_WAITING]):
-        what, end = waiting[w, W_WHAT], waiting[w, W_END]
-        keep = end == 0 or end > at
-        if what == GAP:
-            n = _gap(t, w, tick, row, n)
-        elif what == ORPHAN:
-            keep = _age_orphan(t, w, tick)
-        elif keep and what == ACK:
-            keep = _count_order(t, w, tick)
-        elif keep:
-            keep = _count_copy(t, w, tick)
-        if not keep:
-            continue
-        if kept != w:
-            for column in range(WAIT):
-                waiting[kept, column] = waiting[w, column]
-            if end == 0:
-                key = waiting[w, W_KEY]
-                if what == ACK:
-                    t.orders[key] = kept + 1
-                elif what == GAP:
-                    t.parents[key, P_GAP] = kept + 1
-                elif t.execs[key & (EXECS_MAX - 1), X_EXEC] == key + 1:
-                    t.execs[key & (EXECS_MAX - 1), X_COPY if what == COPY else X_ORPHAN] = kept + 1
-        kept += 1
-    t.state[S_WAITING] = kept
-    return n
-
-
-@compiled
 def _accuse(t, n, what, reason, rung, row, at, place, measured, limit, in_usd, usd):
     """One more hit against a place, if the rung is an upward crossing."""
     key = place * LANES + what
@@ -794,7 +786,7 @@ def _accuse(t, n, what, reason, rung, row, at, place, measured, limit, in_usd, u
 
 @compiled
 def _judge_place(t, place, tick, row, n):
-    """A session's unanswered orders, executions that the drop copy has not told, and fills without an order."""
+    """A session's unanswered orders, executions untold by the drop copy, and fills without an order."""
     at, limits, q = tick * TICK_NS, t.limits, t.places[place]
     rung, measured, limit = 0, q[Q_ACK_WARN], limits[L_ACK_WARN]
     if q[Q_ACK_WARN] >= limits[L_ACK_WARN]:
@@ -803,7 +795,7 @@ def _judge_place(t, place, tick, row, n):
         rung, measured, limit = HIGH, q[Q_ACK_HIGH], limits[L_ACK_HIGH]
     halting = q[Q_ACK_HALT]
     if halting > 0 and _is_sending(place, tick, limits, t.sends):
-        first, last = _tick_of(at - limits[L_LOST]), (at - q[Q_PATIENCE]) // TICK_NS - 1
+        first, last = _bucket_from(at - limits[L_LOST]), (at - q[Q_PATIENCE]) // TICK_NS - 1
         sent = _sent_between(place, first, last, t.sends)
         share = np.int64(np.ceil(float(sent) * float(limits[L_ACK_SHARE]) / UNIT))
         if halting >= limits[L_ACK_HALT]:
@@ -843,30 +835,44 @@ def _judge_witnesses(t, tick, row, n):
     for v in range(t.state[S_PARTS] * N_WITNESSES):
         if watch[v, V_ASKED] == 0:
             continue
-        if watch[v, V_END] != 0 and watch[v, V_END] <= at:
+        if watch[v, V_END] != 0 and watch[v, V_END] < at:
             crossed(watch, v, 0, at)
             watch[v, V_ASKED] = watch[v, V_NEXT]
             watch[v, V_ASKED_OFFSET] = watch[v, V_NEXT_OFFSET]
             watch[v, V_END] = 0
             watch[v, V_NEXT] = 0
             if watch[v, V_ASKED] != 0:
-                t.state[S_UNTIL] = max(_tick_of(watch[v, V_ASKED] + limits[L_WITNESS]), t.state[S_UNTIL])
+                t.state[S_UNTIL] = max(_tick_after(watch[v, V_ASKED] + limits[L_WITNESS]), t.state[S_UNTIL])
             continue
         silent = at - watch[v, V_ASKED]
         if silent >= limits[L_WITNESS] and crossed(watch, v, HIGH, at) != 0:
             _begin_scratch(t.rings)
             remember(t.rings, 0, v // N_WITNESSES, watch[v, V_ASKED_OFFSET], at, limits[L_LOST])
-            n = found(
-                t.hits, n, WITNESS_MISSING, HIGH, row, at, 0, 0, silent // 10, limits[L_WITNESS] // 10, 0, NONE,
-                t.rings, 0,
-            )  # fmt: skip
+            measured, limit = silent // 10, limits[L_WITNESS] // 10
+            n = found(t.hits, n, WITNESS_MISSING, HIGH, row, at, 0, 0, measured, limit, 0, NONE, t.rings, 0)
     return n
+
+
+@inlined
+def _keep(w, kept, waiting, orders, execs, parents):
+    """Close up: an entry stands at its new place, and who waits in it knows."""
+    for column in range(WAIT):
+        waiting[kept, column] = waiting[w, column]
+    if waiting[w, W_END] != 0:
+        return
+    what, key = waiting[w, W_WHAT], waiting[w, W_KEY]
+    if what == ACK:
+        orders[key] = kept + 1
+    elif what == GAP:
+        parents[key, P_GAP] = kept + 1
+    elif execs[key & (EXECS_MAX - 1), X_EXEC] == key + 1:
+        execs[key & (EXECS_MAX - 1), X_COPY if what == COPY else X_ORPHAN] = kept + 1
 
 
 @compiled
 def _pass_time(t, low, row, n):
     """Judge each tick that LOW has passed; returns (hits, whether there was room for all)."""
-    state, places = t.state, t.places
+    state, places, waiting = t.state, t.places, t.waiting
     target = low // TICK_NS
     if state[S_TICKED] == 0:
         state[S_TICKED] = target  # the first time that is known
@@ -884,7 +890,23 @@ def _pass_time(t, low, row, n):
                     places[place, column] = 0
                 places[place, Q_AGE] = -1
                 places[place, Q_PATIENCE] = _patience(place, t.limits, places)
-        n = _look(t, tick, row, n)
+        kept = 0
+        for w in range(state[S_WAITING]):  # whatever waits, once: counted where it belongs
+            what, end = waiting[w, W_WHAT], waiting[w, W_END]
+            keep = end == 0 or end >= tick * TICK_NS
+            if what == GAP:
+                n = _gap(t, w, tick, row, n)
+            elif what == ORPHAN:
+                keep = _age_orphan(t, w, tick)
+            elif keep and what == ACK:
+                keep = _count_order(t, w, tick)
+            elif keep:
+                keep = _count_copy(t, w, tick)
+            if keep:
+                if kept != w:
+                    _keep(w, kept, waiting, t.orders, t.execs, t.parents)
+                kept += 1
+        state[S_WAITING] = kept
         for place in range(state[S_PLACES] + 1):
             if places[place, Q_UNTIL] >= tick:
                 n = _judge_place(t, place, tick, row, n)
