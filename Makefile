@@ -7,12 +7,12 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup kernels demo check static test real bench lock clean distclean
+.PHONY: help setup demo check static test real bench lock clean distclean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
-setup: $(VENV)/.installed  ## make .venv with what requirements.lock names, hashes checked, and the product in it
+setup: $(VENV)/.compiled  ## make .venv with what requirements.lock names, hashes checked, and the product in it
 
 demo: setup  ## watch Knight's morning of 2012 be stopped: no Docker, no Java, nothing to configure
 	@$(BIN)/knightwatch demo
@@ -63,4 +63,10 @@ $(VENV)/.locked: requirements.lock $(VENV)/.made
 
 $(VENV)/.installed: pyproject.toml $(VENV)/.locked
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Compiled once, here, so that no record waits for a compiler; again when what kernels are made of has changed.
+$(VENV)/.compiled: $(VENV)/.installed $(shell find detectors monitor/core -name '*.py' 2>/dev/null)
+	@echo "compiling the kernels (one to three minutes, once)"
+	@$(BIN)/python -m monitor.warm
 	@touch $@

@@ -205,7 +205,8 @@ class Detector(ABC):
         for name, table in self.tables.items():
             saved = state[name]
             if saved.dtype != table.dtype or saved.shape[1:] != table.shape[1:] or len(saved) > len(table):
-                msg = f"{self.family()}.{name}: {saved.dtype}{saved.shape} does not fit {table.dtype}{table.shape}"
+                fits = f"{saved.dtype}{saved.shape} does not fit {table.dtype}{table.shape}"
+                msg = f"{self.family()}.{name}: {fits}"
                 raise ValueError(msg)
             table[: len(saved)] = saved
             table[len(saved) : used.get(name, len(table))] = 0  # pages never used stay untouched

@@ -21,19 +21,22 @@ MONEY: Final = 10_000  # money: 1e-4
 
 # fmt: off
 (
-    KIND, TS, ARRIVAL, PART, OFFSET,                     # ARRIVAL: the broker's time, 0 = unknown; PART: index of the source partition
-    SOURCE, HOST, BUILD, BOOT, STREAM, SEQ,              # SEQ: NONE if absent
-    TRADE_DATE,                                          # days since 1970-01-01
+    # ARRIVAL: the broker's time, 0 = unknown; PART: index of the source partition.
+    KIND, TS, ARRIVAL, PART, OFFSET,
+    SOURCE, HOST, BUILD, BOOT, STREAM, SEQ,  # SEQ: NONE if absent
+    TRADE_DATE,  # days since 1970-01-01
     ACCOUNT, STRATEGY, ALGO, TRADER, DESK, CLIENT, ENTITY, GATEWAY, SESSION, VENUE,
     SYMBOL, CURRENCY, SIDE, ORIGIN, BITS,
-    PARENT_HI, PARENT_LO, PARENT_AT,                     # PARENT_AT: where the id's text lies in Batch.text: start << 8 | length
+    PARENT_HI, PARENT_LO, PARENT_AT,  # PARENT_AT: where the id's text lies in Batch.text: start << 8 | length
     ORDER_HI, ORDER_LO, ORIG_HI, ORIG_LO,
     EXEC_HI, EXEC_LO, EXEC_REF_HI, EXEC_REF_LO,
     QTY, PRICE, STOP_PRICE, LAST_QTY, LAST_PX, CUM_QTY, LEAVES_QTY,
     ORDER_TYPE, TIF, MULTILEG, REASON_CLASS, REASON, FLAGS,
-    COUNT, EVENT, PHASE, ROLE, CONFIG_HASH, CLOCK_BOUND, # CLOCK_BOUND: ns, NONE if absent
-    AS_OF, MULTIPLIER, ADV, SHARES_OUT, USD, MATCH,      # USD: dollars for one unit, 1e-8; MATCH: 64-bit hash of match_id
-    ASSET_CLASS, TICK, ACTOR, TICKET, KEY, BEFORE, AFTER,# BEFORE, AFTER: name codes of the text form of the value
+    COUNT, EVENT, PHASE, ROLE, CONFIG_HASH, CLOCK_BOUND,  # CLOCK_BOUND: ns, NONE if absent
+    # USD: dollars for one unit, 1e-8; MATCH: 64-bit hash of match_id.
+    AS_OF, MULTIPLIER, ADV, SHARES_OUT, USD, MATCH,
+    # BEFORE, AFTER: name codes of the text form of the value.
+    ASSET_CLASS, TICK, ACTOR, TICKET, KEY, BEFORE, AFTER,
 ) = range(70)
 # fmt: on
 COLUMNS: Final = 70

@@ -35,7 +35,7 @@ from typing import Final
     FILL,      # change of the order's executed quantity, 1e-8, unsigned side
     WORK,      # change of the order's working quantity, 1e-8; 0 for conditional and package orders
     POS,       # change of the position, signed, 1e-8
-    BASE,      # change of the position brought in from outside the stream (kind POSITION): counts for basis "total" only
+    BASE,      # change of the position brought in from outside (kind POSITION): for basis "total" only
     EXEC,      # code of the execution, -1 if none
     BITS,      # Note
     SENT_AT,   # ns: when the order was sent (AT of ORDER_SENT), 0 if it was never announced

@@ -48,23 +48,8 @@ def post_rows(
             at = one[t.TODO_AT]
             if one[t.TODO] == MOVING:
                 n = _move(
-                    rows,
-                    r,
-                    at,
-                    n,
-                    out,
-                    o64,
-                    o32,
-                    x64,
-                    x32,
-                    p32,
-                    pair64,
-                    pair_index,
-                    who64,
-                    who_index,
-                    clocks,
-                    one,
-                )
+                    rows, r, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who64, who_index, clocks, one,
+                )  # fmt: skip
             else:
                 n = _close(rows, r, at, n, out, o64, o32, p32, who64, clocks, one)
             if one[t.TODO] != 0:
@@ -85,7 +70,8 @@ def post_rows(
         elif kind == Kind.FILL:
             n = _fill(
                 rows, r, at, n, text, out, o64, o32, id64, id32, id_index, x64, x32, x_index,
-                p64, p32, p_index, p_text, p_books, pair64, pair_index, who64, who_index, host_build, clocks, one,
+                p64, p32, p_index, p_text, p_books, pair64, pair_index, who64, who_index, host_build, clocks,
+                one,
             )  # fmt: skip
         elif kind == Kind.ORDER_NEW:
             n = _order_new(
@@ -98,7 +84,8 @@ def post_rows(
             )  # fmt: skip
         elif Kind.PARENT_NEW <= kind <= Kind.PARENT_DONE:
             n = _parent_told(
-                rows, r, at, n, kind, text, out, p64, p32, p_index, p_text, p_books, who64, who_index, host_build, clocks, one
+                rows, r, at, n, kind, text, out, p64, p32, p_index, p_text, p_books, who64, who_index,
+                host_build, clocks, one,
             )  # fmt: skip
         elif kind == Kind.FILL_BUST or kind == Kind.FILL_CORRECT:
             n = _undo(rows, r, at, n, kind, out, o64, o32, x64, x32, x_index, p32, pair64, who64, clocks, one)
@@ -220,7 +207,7 @@ def _order_new(
 
 
 @compiled
-def _move(rows, r, at, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who64, who_index, clocks, one):
+def _move(rows, r, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who64, who_index, clocks, one):
     """Move the executions of a late order from where they were booked to where they belong."""
     order = one[t.TODO_ORDER]
     x = one[t.TODO_CURSOR]
@@ -699,7 +686,8 @@ def _alias(rows, r, x, x64, x32, x_index, one):
 
 @compiled
 def _parent_told(
-    rows, r, at, n, kind, text, out, p64, p32, p_index, p_text, p_books, who64, who_index, host_build, clocks, one
+    rows, r, at, n, kind, text, out, p64, p32, p_index, p_text, p_books, who64, who_index, host_build, clocks,
+    one,
 ):  # fmt: skip
     """Everything that is said of a parent order."""
     parent = find_parent(rows, r, p64, p_index)

@@ -77,13 +77,15 @@ PAIR64: Final = 6
 
 # Attributions, int64: in the order of `WHO_KINDS`.
 (
-    W_ACCOUNT, W_ENTITY, W_DESK, W_TRADER, W_CLIENT, W_STRATEGY, W_ALGO, W_BUILD, W_HOST, W_GATEWAY, W_SESSION,
+    W_ACCOUNT, W_ENTITY, W_DESK, W_TRADER, W_CLIENT, W_STRATEGY, W_ALGO, W_BUILD, W_HOST, W_GATEWAY,
+    W_SESSION,
 ) = range(11)
 W_SENT_AT: Final = 11  # when it last sent an order; not part of what it is
 WHO_KEYS: Final = 11
 WHO64: Final = 12
 WHO_KINDS: Final = (
-    "account", "entity", "desk", "trader", "client", "strategy", "algo", "build", "host", "gateway", "session",
+    "account", "entity", "desk", "trader", "client", "strategy", "algo", "build", "host", "gateway",
+    "session",
 )
 
 # Clocks of partitions, int64.
