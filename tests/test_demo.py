@@ -1,5 +1,6 @@
 """The demo's promises: Knight stopped within the issue's figures, and everything left behind agrees with it."""
 
+import asyncio
 import dataclasses
 import io
 import itertools
@@ -18,10 +19,10 @@ from monitor.demo import FolderTaken, summary
 from monitor.demo.cockpit import frame, gross_limit
 from monitor.demo.figures import document_of, stopped
 from monitor.demo.folder import MARK, claimed
-from monitor.demo.gateways import Brokers
-from monitor.demo.morning import GATEWAYS, Happened, Moment
+from monitor.demo.gateways import Brokers, ended
+from monitor.demo.morning import GATEWAYS, Happened, Moment, Morning
 from monitor.demo.plan import REAL_FROM_NS, SINCE_NS, event_time, tell
-from monitor.demo.recording import line_of
+from monitor.demo.recording import Recording, line_of
 from monitor.demo.run import config_for
 from monitor.demo.sight import Sight
 from monitor.edge.audit import verify
@@ -31,7 +32,9 @@ from monitor.edge.store import Store
 from monitor.replay import replay
 from monitor.scenarios import History, registry
 from monitor.scenarios.day import MS_NS, ONSET_NS, SECOND_NS
+from monitor.serve import Unreachable
 from monitor.settings import load
+from monitor.warm import warm_up
 
 ROOT = Path(__file__).parent.parent
 DEMO_S_MAX = 1_200  # with every kernel to be compiled on a busy machine; by itself it takes twenty seconds
@@ -266,6 +269,42 @@ def test_the_demos_configuration_judges_by_the_same_policy_and_pages_nobody(tmp_
     assert config.http.port == 0
     for path in (config.keys.signing_key_file, config.audit.folder, config.snapshot.folder):
         assert path.is_relative_to(folder.path)
+
+
+async def test_a_task_ends_also_if_it_swallowed_a_cancellation():
+    swallowed = 0
+
+    async def deaf():
+        nonlocal swallowed
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                if swallowed == 2:
+                    raise
+                swallowed += 1
+
+    task = asyncio.create_task(deaf())
+    await asyncio.sleep(0)
+    await ended([task])
+    assert task.cancelled()
+    assert swallowed == 2
+
+
+@pytest.mark.slow
+async def test_what_goes_wrong_while_the_morning_passes_ends_everything_and_is_named(tmp_path):
+    """A monitor that dies ends the morning at once, and its own error is what the user reads."""
+    warm_up(load().detectors)
+    with claimed(tmp_path) as folder:
+        signers, keyring = folder.make_keys("monitor-1", list(GATEWAYS))
+        nowhere = config_for(load(), Brokers("127.0.0.1:1", "127.0.0.1", 1), folder)
+        told = tell(registry()["knight"], 1, 0.05)
+        with Recording(folder.recording) as recording:
+            morning = Morning(
+                nowhere, told, seed=1, scale=0.05, signers=signers, keyring=keyring, recording=recording
+            )
+            with pytest.raises(Unreachable, match=r"no Kafka broker answers at 127\.0\.0\.1:1"):
+                await morning.run()
 
 
 # -- figures and pictures

@@ -8,8 +8,9 @@ Whatever comes first on either road is obeyed at once; the other road's copy cha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -30,6 +31,8 @@ HEARD_TOPICS: Final = (COMMANDS, STATES, LEASES)
 REQUEST_MS: Final = 5_000
 FETCH_WAIT_MS: Final = 100
 MQTT_S_MAX: Final = 10.0
+CLOSE_S_MAX: Final = 5.0
+AGAIN_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +92,18 @@ class Gateways:
                 async with asyncio.TaskGroup() as tasks:
                     works = (self._hear_kafka(), self._hear_mqtt(mqtt), self._write_mqtt(mqtt))
                     running = [tasks.create_task(work) for work in works]
-                    await self.say(self.fleet.hello(self._now_ns()))
-                    yield
-                    for work in running:
-                        work.cancel()
+                    try:
+                        await self.say(self.fleet.hello(self._now_ns()))
+                        yield
+                    finally:
+                        await ended(running)
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from several
         finally:
-            await self._consumer.stop()
-            await self._producer.stop()
+            for client in (self._consumer, self._producer):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSE_S_MAX):
+                        await client.stop()
 
     async def send(self, events: Iterable[Event]) -> None:
         """Let events go to the telemetry topics, each parent's to one partition, in their order."""
@@ -145,3 +153,17 @@ class Gateways:
         if payload["type"] == "halt":
             heard = self.halts.setdefault(payload["halt_id"], HeardHalt(payload))
             heard.after_ms.setdefault(road, round((now_ns - payload["issued_at"]) / 1e6, 1))
+
+
+async def ended(tasks: Collection[asyncio.Task[Any]], within_s: float = CLOSE_S_MAX) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not always enough: `asyncio.wait_for` of Python 3.11, which aiomqtt waits with, swallows a
+    cancellation that comes in the same turn as what it waits for.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            while waiting := [task for task in tasks if not task.done()]:
+                for task in waiting:
+                    task.cancel()
+                await asyncio.wait(waiting, timeout=AGAIN_S)

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 from monitor.core.commands import Page
 from monitor.core.keyring import Keyring, Signer
-from monitor.demo.gateways import Brokers, Gateways
+from monitor.demo.gateways import Brokers, Gateways, ended
 from monitor.demo.plan import SINCE_NS, UNSTOPPED_NS, ToldScenario, event_time
 from monitor.demo.recording import Recording
 from monitor.edge.clock import Clock
@@ -33,10 +33,11 @@ AFTER_S: Final = 4.0  # it goes on for so long after the last gateway's word
 STEP_S: Final = 0.02
 READY_S_MAX: Final = 30.0
 STOP_S_MAX: Final = 20.0
+MORNING_S_MAX: Final = 120.0  # thirty seconds where nobody stops it; the rest is for a busy machine
 
 
 class NotReady(Exception):
-    """The monitor or the gateways did not come up in time: what was waited for."""
+    """The monitor or the gateways did not come up, or did not stop, in time: what was waited for."""
 
 
 @dataclass(slots=True)
@@ -122,21 +123,24 @@ class Morning:
         watching = asyncio.create_task(self.monitor.run(stop))
         living = asyncio.create_task(self._live())
         try:
-            await asyncio.wait({watching, living}, return_when=asyncio.FIRST_COMPLETED)
+            either = asyncio.FIRST_COMPLETED
+            await asyncio.wait({watching, living}, return_when=either, timeout=MORNING_S_MAX)
+            if not watching.done() and not living.done():
+                raise NotReady(f"the morning did not pass within {MORNING_S_MAX:.0f} s")
         finally:
-            if not living.done():
-                living.cancel()
-                await asyncio.wait({living})
+            await ended([living], STOP_S_MAX)
             stop.set()
             await asyncio.wait({watching}, timeout=STOP_S_MAX)
-            watching.cancel()
-            await asyncio.wait({watching})
-        watching.result()  # the monitor's own trouble comes first: it is why the morning ended
-        return living.result()
+            await ended([watching])
+        # The monitor's own trouble comes first: it is why the morning ended.
+        for what, task in (("monitor", watching), ("fleet", living)):
+            if not task.done():
+                raise NotReady(f"the {what} did not stop within {STOP_S_MAX:.0f} s")
+            task.result()
+        return self.happened
 
-    async def _live(self) -> Happened:
-        async with asyncio.timeout(READY_S_MAX):
-            await self.monitor.ready.wait()
+    async def _live(self) -> None:
+        await _until(self.monitor.ready.is_set, "the monitor did not open its roads")
         cast("list[Any]", self.monitor.performer.pagers).append(self)
         async with self.gateways.connected():
             await _until(
@@ -153,7 +157,6 @@ class Morning:
             await self._before()
             self.begun.set()
             await self._pass()
-        return self.happened
 
     async def _before(self) -> None:
         """What was known before the morning begins: instruments, positions, parents, a night's errors."""

@@ -9,6 +9,7 @@ latest of each key, retry it under the same key for ever, and give each request 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import time
@@ -299,7 +300,7 @@ def _place(url: str) -> str:
 
 
 async def _wait(news: asyncio.Event, wait_s: float) -> None:
-    try:
-        await asyncio.wait_for(news.wait(), wait_s)
-    except TimeoutError:
-        return
+    # Not `wait_for`: in Python 3.11 it swallows a cancellation that comes together with the news.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(wait_s):
+            await news.wait()
