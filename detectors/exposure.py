@@ -164,6 +164,11 @@ class ExposureSettings:
             raise ValueError(msg)
         Shapes.of(self.limit)
 
+    @property
+    def floor_share(self) -> float:
+        """Where growth begins to be watched: a tenth of less, each second, is too slow for a warning."""
+        return min(0.5, 1 / (1 + self.warn_time_to_limit_s / 10))
+
 
 Conditions = tuple[tuple[str, str | None], ...]
 
@@ -266,8 +271,9 @@ PLAN: Final = G_KIND + len(VALUES)
 CELLS_MAX: Final = 1 << 19
 FILLS: Final = 4  # own fills whose price is remembered, so that a bust takes its price back too
 (
-    C_HI, C_LO, C_GRAIN, C_ACCOUNT, C_SYMBOL, C_NEXT_OF_ACCOUNT, C_NEXT_OF_SYMBOL,
-    C_POS, C_BUYS, C_SELLS, C_BASE, C_DAY_POS,  # C_DAY_POS: position when the trade date began
+    C_HI, C_LO, C_POS, C_BUYS, C_SELLS, C_BASE, C_DAY_POS,  # C_DAY_POS: position when the trade date began
+    C_NEXT_OF_SYMBOL,           # so far a cache line: what a mark looks at
+    C_GRAIN, C_ACCOUNT, C_SYMBOL, C_NEXT_OF_ACCOUNT,
     C_SAID_PX, C_FILLED,        # C_FILLED: how often it was filled, the ring's head
     C_FILL,                     # from here: (execution + 1, price) of the last fills
 ) = range(15)
@@ -277,26 +283,26 @@ N_VALUES: Final = 6
 C_SCOPES: Final = C_VALUES + 2 * N_VALUES
 CELL: Final = C_SCOPES + SHAPES_OF_GRAIN
 
-# A scope, 57 columns: 120 MB if there are a quarter of a million; beyond it a cell counts for the firm only.
+# A scope, 60 columns: 126 MB if there are a quarter of a million; beyond it a cell counts for the firm only.
 # 0 is nobody.
 SCOPES_MAX: Final = 1 << 18
 GROWTH: Final = 11  # one-second values: now, a second ago, ten seconds ago
 (
-    S_HI, S_LO, S_SHAPE, S_WHO, S_ACCOUNT, S_SYMBOL, S_VENUE, S_SIDE,
-    S_BASIS, S_WATCHED, S_HAS_CAPS,
+    S_HI, S_LO, S_BASIS, S_WATCHED, S_HAS_CAPS, S_ACTIVE,
+    S_HELD,                     # whether a rung may be held
     S_VALUES, _, _, _, _, _,    # what its cells sum to
     S_COARSE,                   # sum of the cells' gross in 2^20 units: says whether the sums can be believed
     S_STAMP, S_BEFORE, _, _,    # the measures before the posting of that stamp
-    S_STEP, _, _, _, _, _, _, _, _, _, _, _,  # of each measure: half, warn, high, limit
-    S_HELD,                     # whether a rung may be held
+    S_STEP, _, _, _, _, _, _, _, _, _, _, _, _, _, _,  # floor, half, warn, high, limit, of each measure
     S_RUNS, _, _,               # of each measure: evaluations running at or above each rung, a byte each
     S_PAGED_ON, _, _,           # of each measure: trade date of its last page
-    S_DATE, S_SEEN, S_ACTIVE, S_SAME, S_TIME_RUNS,
+    S_DATE, S_SEEN, S_SAME, S_TIME_RUNS,
+    S_SHAPE, S_WHO, S_ACCOUNT, S_SYMBOL, S_VENUE, S_SIDE,
     S_RING,
-) = range(47)
+) = range(50)
 SCOPE: Final = S_RING + GROWTH
-STEPS: Final = 4
-HALF, LIMITED = 0, 3
+STEPS: Final = 5
+(FLOOR, HALF, _, _, LIMITED) = range(STEPS)  # the step of a rung is HALF + rung
 NO_LIMIT: Final = (1 << 63) - 1
 COARSE_BITS: Final = 20
 COARSE_MAX: Final = 1 << 42
@@ -320,7 +326,9 @@ CROSS: Final = 4  # `kernel.crossed`, and the time of the last event
 (ST_TICKED, ST_NEXT_NS, ST_CURSOR, ST_KEPT, ST_ACTIVE, ST_STAMP, ST_CELLS, ST_SCOPES, ST_ORDERS, ST_SYMBOLS,
  ST_ANSWERED, ST_CURRENCY) = range(12)
 # What does not change, as the kernels read it.
-(L_BASES, L_UNPRICED, L_RUNNING, L_TIME_WARN, L_TIME_HIGH, L_OVERS, L_OVER_WINDOW, L_HAS_CAPS) = range(8)
+(
+    L_BASES, L_UNPRICED, L_RUNNING, L_TIME_WARN, L_TIME_HIGH, L_FLOOR, L_OVERS, L_OVER_WINDOW, L_HAS_CAPS,
+) = range(9)
 (R_NEAR, R_HALT_TIMES, R_WARN) = range(3)
 
 OF_SCOPE, OF_SESSION = -1, -2  # SCOPE_KIND of a hit: one of our scopes, or a session's code
@@ -338,7 +346,7 @@ BYTES_MAX: Final = 8 * (
     + SCOPES_MAX * (N_REASONS * CROSS + 2 * RING)
     + SESSIONS_MAX * 2 * CROSS
     + ORDERS_MAX * GRAINS_MAX
-    + SYMBOLS_MAX * SYMBOL
+    + SYMBOLS_MAX * (SYMBOL + 1)
     + CURRENCIES_MAX * 2
     + ACCOUNTS_MAX * 3
     + lt.PAIRS_MAX
@@ -360,6 +368,7 @@ class Tables(NamedTuple):
     state: Int64Array
     cells: Int64Array
     rates: NDArray[np.float64]
+    mark_rates: NDArray[np.float64]
     cell_index: Int32Array
     pairs: Int32Array
     scopes: Int64Array
@@ -477,15 +486,12 @@ def _scope_of(t, postings, i, grain, shape):
 
 @inlined
 def _reprice(t, c):
-    """The cell's rate: by the symbol's mark, else its own last fill, else what was said; 0.0 if none."""
-    symbol = t.cells[c, C_SYMBOL]
-    px = t.symbols[symbol, Y_MARK]
-    if px == 0:
-        head = t.cells[c, C_FILLED]
-        for back in range(FILLS):
-            slot = C_FILL + 2 * ((head - back) % FILLS)
-            if px == 0 and t.cells[c, slot] != 0:
-                px = t.cells[c, slot + 1]
+    """The cell's own rate, for a symbol without a mark: by its last fill, else what was said; 0.0 if none."""
+    symbol, px, head = t.cells[c, C_SYMBOL], 0, t.cells[c, C_FILLED]
+    for back in range(FILLS):
+        slot = C_FILL + 2 * ((head - back) % FILLS)
+        if px == 0 and t.cells[c, slot] != 0:
+            px = t.cells[c, slot + 1]
     if px == 0:
         px = t.cells[c, C_SAID_PX]
     usd = dollars_for_one(t.symbols, symbol, t.currencies)
@@ -544,10 +550,28 @@ def _sum_up(t, c, basis, gross, long, short, qty, unpriced, unstated):
         t.scopes[s, S_VALUES + V_UNPRICED] += d_unpriced
         t.scopes[s, S_VALUES + V_UNSTATED] += d_unstated
         t.scopes[s, S_COARSE] += d_coarse
-        if t.scopes[s, S_ACTIVE] == 0:
+        if t.scopes[s, S_ACTIVE] == 0 and _is_above(t.scopes, s, FLOOR):
             t.scopes[s, S_ACTIVE] = 1
             t.active[t.state[ST_ACTIVE]] = s
             t.state[ST_ACTIVE] += 1
+
+
+@inlined
+def _step(scopes, s, m, step):
+    """One step towards a measure's limit."""
+    return scopes[s, S_STEP + MEASURES * step + m]
+
+
+@inlined
+def _is_above(scopes, s, step):
+    """Whether a measure stands above that step of its limit."""
+    return (
+        scopes[s, S_VALUES + V_GROSS] > _step(scopes, s, GROSS, step)
+        or abs(scopes[s, S_VALUES + V_LONG]) > _step(scopes, s, NET, step)
+        or abs(scopes[s, S_VALUES + V_SHORT]) > _step(scopes, s, NET, step)
+        or scopes[s, S_VALUES + V_QTY] > _step(scopes, s, QUANTITY, step)
+        or scopes[s, S_COARSE] > COARSE_MAX
+    )
 
 
 @inlined
@@ -565,7 +589,8 @@ def _measure(scopes, s, m):
 @inlined
 def _revalue(t, c):
     """What the cell is worth now, on each basis that a limit asks for."""
-    rate = t.rates[c]
+    symbol = t.cells[c, C_SYMBOL]
+    rate = t.rates[c] if t.symbols[symbol, Y_MARK] == 0 else t.mark_rates[symbol]
     for basis in range(2):
         if not t.limits[L_BASES] & (1 << basis):
             continue
@@ -628,7 +653,7 @@ def _apply(t, postings, i, c, is_position, has_work, sells, date):
     ):
         if px != ev.NONE and not postings[i, po.BITS] & Note.PACKAGE:
             t.cells[c, C_SAID_PX] = px
-    if t.rates[c] == 0.0 or t.symbols[t.cells[c, C_SYMBOL], Y_MARK] == 0:
+    if t.symbols[t.cells[c, C_SYMBOL], Y_MARK] == 0:
         _reprice(t, c)
     _revalue(t, c)
 
@@ -639,9 +664,13 @@ def _apply(t, postings, i, c, is_position, has_work, sells, date):
 @compiled
 def _revalue_symbol(t, symbol, postings, i):
     """A mark, an instrument or a rate: every cell of the symbol that is not flat is worth something else."""
+    usd = dollars_for_one(t.symbols, symbol, t.currencies)
+    t.mark_rates[symbol] = rate_of(t.symbols[symbol, Y_MARK], multiplier_of(t.symbols, symbol), usd)
+    has_mark = t.symbols[symbol, Y_MARK] != 0
     c = t.symbols[symbol, Y_HEAD]
     while c != 0:
-        _reprice(t, c)
+        if not has_mark:
+            _reprice(t, c)
         if (
             t.cells[c, C_POS] != 0
             or t.cells[c, C_BUYS] != 0
@@ -651,7 +680,10 @@ def _revalue_symbol(t, symbol, postings, i):
             _revalue(t, c)
             for j in range(t.plan[t.cells[c, C_GRAIN], G_SHAPES]):
                 s = t.cells[c, C_SCOPES + j]
-                if t.scopes[s, S_STAMP] == t.state[ST_STAMP] and t.scopes[s, S_SEEN] != t.state[ST_STAMP]:
+                is_new = (
+                    t.scopes[s, S_STAMP] == t.state[ST_STAMP] and t.scopes[s, S_SEEN] != t.state[ST_STAMP]
+                )
+                if is_new and _is_above(t.scopes, s, HALF):
                     for m in range(MEASURES):
                         before = _level(t.scopes, s, m, t.scopes[s, S_BEFORE + m])
                         if _level(t.scopes, s, m, _measure(t.scopes, s, m)) > before:
@@ -712,11 +744,10 @@ def _stated(t, account):
 @inlined
 def _level(scopes, s, m, measured):
     """The rung that a measure stands above."""
-    step = S_STEP + STEPS * m
     return (
-        np.int64(measured > scopes[s, step + 1])
-        + np.int64(measured > scopes[s, step + 2])
-        + np.int64(measured > scopes[s, step + 3])
+        np.int64(measured > _step(scopes, s, m, HALF + WARN))
+        + np.int64(measured > _step(scopes, s, m, HALF + HIGH))
+        + np.int64(measured > _step(scopes, s, m, HALF + HALT))
     )
 
 
@@ -756,17 +787,14 @@ def _judge_scope(t, postings, i, s, date, may_rise, n):
     if t.scopes[s, S_STAMP] != t.state[ST_STAMP]:
         return n
     t.scopes[s, S_DATE] = max(date, t.scopes[s, S_DATE])
-    is_busy = t.scopes[s, S_HELD] != 0
-    for m in range(MEASURES):
-        is_busy |= _measure(t.scopes, s, m) > t.scopes[s, S_STEP + STEPS * m + HALF]
-    if not is_busy:
+    if t.scopes[s, S_HELD] == 0 and not _is_above(t.scopes, s, HALF):
         return n
     low, at = postings[i, po.LOW], postings[i, po.AT]
     if may_rise and t.scopes[s, S_SEEN] != t.state[ST_STAMP]:
         for m in range(MEASURES):
             measured = _measure(t.scopes, s, m)
             has_risen = measured > t.scopes[s, S_BEFORE + m]
-            if has_risen and measured > t.scopes[s, S_STEP + STEPS * m + HALF]:
+            if has_risen and measured > _step(t.scopes, s, m, HALF):
                 t.scopes[s, S_SEEN] = t.state[ST_STAMP]
         if t.scopes[s, S_SEEN] == t.state[ST_STAMP]:
             remember(t.rings, 2 * s, postings[i, po.PART], postings[i, po.OFFSET], at, QUIET_NS)
@@ -781,7 +809,7 @@ def _judge_scope(t, postings, i, s, date, may_rise, n):
         rung = crossed(t.cross, key, level, low)
         is_held |= t.cross[key, 0] | level
         if rung != 0 and not _paged_today(t.scopes, s, m, rung):
-            limit = t.scopes[s, S_STEP + STEPS * m + rung]
+            limit = _step(t.scopes, s, m, HALF + rung)
             n = _say(t, n, m, rung, postings[i, po.ROW], at, s, measured, limit, np.int64(0))
     t.scopes[s, S_HELD] = is_held
     return n
@@ -793,7 +821,7 @@ def _evaluate(t, s, second, row, n):
     at, running = second * SECOND_NS, t.limits[L_RUNNING]
     share, is_held = 0.0, t.scopes[s, S_HELD]
     for m in range(MEASURES):
-        limit = t.scopes[s, S_STEP + STEPS * m + LIMITED]
+        limit = _step(t.scopes, s, m, LIMITED)
         if limit == NO_LIMIT:
             continue
         measured = _measure(t.scopes, s, m)
@@ -811,11 +839,23 @@ def _evaluate(t, s, second, row, n):
         rung = crossed(t.cross, key, max(min(level, held), stands), at)
         is_held = max(is_held, t.cross[key, 0])
         if rung != 0 and not _paged_today(t.scopes, s, m, rung):
-            n = _say(t, n, m, rung, row, at, s, measured, t.scopes[s, S_STEP + STEPS * m + rung], np.int64(1))
+            n = _say(
+                t,
+                n,
+                m,
+                rung,
+                row,
+                at,
+                s,
+                measured,
+                _step(t.scopes, s, m, HALF + rung),
+                np.int64(1),
+            )
     t.scopes[s, S_HELD] = is_held
-    now = np.int64(min(share, 1.0e6) * ev.UNIT)
-    before = t.scopes[s, S_RING + (second - 1) % GROWTH]
-    long_before = t.scopes[s, S_RING + (second - 10) % GROWTH]
+    floor = t.limits[L_FLOOR]
+    now = max(np.int64(min(share, 1.0e6) * ev.UNIT), floor)
+    before = max(t.scopes[s, S_RING + (second - 1) % GROWTH], floor)
+    long_before = max(t.scopes[s, S_RING + (second - 10) % GROWTH], floor)
     t.scopes[s, S_RING + second % GROWTH] = now
     t.scopes[s, S_SAME] = t.scopes[s, S_SAME] + 1 if now == before else 0
     growth = min(float(now - before), float(now - long_before) / 10)
@@ -880,7 +920,8 @@ def _caps(t, postings, i, c, date, n):
     qty, added = postings[i, po.QTY], postings[i, po.QTY] if is_new else postings[i, po.WORK]
     is_package = postings[i, po.BITS] & Note.PACKAGE != 0
     is_conditional = postings[i, po.BITS] & Note.CONDITIONAL != 0
-    rate = t.rates[c]
+    symbol = t.cells[c, C_SYMBOL]
+    rate = t.rates[c] if t.symbols[symbol, Y_MARK] == 0 else t.mark_rates[symbol]
     usd = worth(qty, rate) if rate > 0.0 else t.limits[L_UNPRICED]
     added_usd = worth(added, rate) if rate > 0.0 else (t.limits[L_UNPRICED] if is_new else 0)
     for j in range(t.plan[t.cells[c, C_GRAIN], G_SHAPES]):
@@ -1109,13 +1150,14 @@ def _prepare(t, postings, i, rows):
 @compiled
 def judge(
     postings, start, rows, limits, shares, who64, x32, hits, legs, plan, shapes, state, cells, rates,
-    cell_index, pairs, scopes, scope_index, cross, rings, active, caps, sessions, orders, accounts, symbols,
-    currencies,
+    mark_rates, cell_index, pairs, scopes, scope_index, cross, rings, active, caps, sessions, orders,
+    accounts, symbols, currencies,
 ):  # fmt: skip
     """Judge postings from `start`; returns (next posting, hits); stops where hits are full or it must ask."""
     t = Tables(
-        limits, shares, who64, x32, hits, legs, plan, shapes, state, cells, rates, cell_index, pairs, scopes,
-        scope_index, cross, rings, active, caps, sessions, orders, accounts, symbols, currencies,
+        limits, shares, who64, x32, hits, legs, plan, shapes, state, cells, rates, mark_rates, cell_index,
+        pairs, scopes, scope_index, cross, rings, active, caps, sessions, orders, accounts, symbols,
+        currencies,
     )  # fmt: skip
     n = np.int64(0)
     for i in range(start, postings.shape[0]):
@@ -1163,13 +1205,14 @@ def judge(
 @compiled
 def judge_silence(
     now_ns, limits, shares, who64, x32, hits, legs, plan, shapes, state, cells, rates,
-    cell_index, pairs, scopes, scope_index, cross, rings, active, caps, sessions, orders, accounts, symbols,
-    currencies,
+    mark_rates, cell_index, pairs, scopes, scope_index, cross, rings, active, caps, sessions, orders,
+    accounts, symbols, currencies,
 ):  # fmt: skip
     """Time has passed; returns (hits, whether there was room for all)."""
     t = Tables(
-        limits, shares, who64, x32, hits, legs, plan, shapes, state, cells, rates, cell_index, pairs, scopes,
-        scope_index, cross, rings, active, caps, sessions, orders, accounts, symbols, currencies,
+        limits, shares, who64, x32, hits, legs, plan, shapes, state, cells, rates, mark_rates, cell_index,
+        pairs, scopes, scope_index, cross, rings, active, caps, sessions, orders, accounts, symbols,
+        currencies,
     )  # fmt: skip
     return _tick(t, now_ns, np.int64(-1), np.int64(0))
 
@@ -1213,6 +1256,7 @@ class Exposure(Detector):
             "plan": plan,
             "shapes": shapes,
             "rates": np.zeros(CELLS_MAX, np.float64),
+            "mark_rates": np.zeros(SYMBOLS_MAX, np.float64),
             **{name: np.zeros(shape, np.int64) for name, shape in int64.items()},
             **{name: np.zeros(shape, np.int32) for name, shape in int32.items()},
         }
@@ -1225,6 +1269,7 @@ class Exposure(Detector):
             L_RUNNING: settings.running_count,
             L_TIME_WARN: _fixed(seconds[0], ev.UNIT),
             L_TIME_HIGH: _fixed(seconds[1], ev.UNIT),
+            L_FLOOR: _fixed(settings.floor_share, ev.UNIT),
             L_OVERS: settings.orders_over_count,
             L_OVER_WINDOW: _fixed(settings.orders_over_window_s, SECOND_NS),
             L_HAS_CAPS: int(has_caps),
@@ -1281,7 +1326,7 @@ class Exposure(Detector):
         stale = {}
         for scope in np.flatnonzero(doubt & (scopes[:, S_WATCHED] > 0)):
             for measure in range(MEASURES):
-                is_limited = scopes[scope, S_STEP + STEPS * measure + LIMITED] != NO_LIMIT
+                is_limited = scopes[scope, S_STEP + MEASURES * LIMITED + measure] != NO_LIMIT
                 if is_limited and (measure != QUANTITY or scopes[scope, S_VALUES + V_UNSTATED] > 0):
                     stale[f"{REASONS[measure].code} {self._scope(int(scope))}"] = Result.STALE
         return stale
@@ -1300,6 +1345,7 @@ class Exposure(Detector):
             "sessions": 2 * (names.count(nm.SESSION) + nm.FIRST),
             "accounts": names.count(nm.ACCOUNT) + nm.FIRST,
             "symbols": names.count(nm.SYMBOL) + nm.FIRST,
+            "mark_rates": names.count(nm.SYMBOL) + nm.FIRST,
             "currencies": names.count(nm.CURRENCY) + nm.FIRST,
             "orders": int(s[ST_ORDERS]),
         }
@@ -1319,9 +1365,9 @@ class Exposure(Detector):
         state, scopes, caps = (self.tables[name] for name in ("state", "scopes", "caps"))
         for scope in range(int(state[ST_ANSWERED]) + 1, int(state[ST_SCOPES]) + 1):
             kinds, is_quantity = self.shapes.shapes[int(scopes[scope, S_SHAPE])]
-            own = self._scope(scope).mapping
-            limits = self.shapes.limits(kinds - {"symbol"} if is_quantity else kinds, own)
-            steps = scopes[scope, S_STEP : S_STEP + STEPS * MEASURES].reshape(MEASURES, STEPS)
+            asked = kinds - {"symbol"} if is_quantity else kinds
+            limits = self.shapes.limits(asked, self._scope(scope).mapping)
+            steps = scopes[scope, S_STEP : S_STEP + STEPS * MEASURES].reshape(STEPS, MEASURES).T
             steps[:] = NO_LIMIT
             for measure, (key, unit) in enumerate(
                 (("gross", ev.MONEY), ("net", ev.MONEY), ("quantity", ev.UNIT))
@@ -1329,7 +1375,8 @@ class Exposure(Detector):
                 is_wide = key == "quantity" and "symbol" not in kinds  # asked of each symbol by itself
                 if key in limits and not is_wide and (not is_quantity or measure == QUANTITY):
                     limit = _fixed(limits[key], unit)
-                    shares = (0.5, self.settings.warn_share, self.settings.high_share)
+                    own = self.settings
+                    shares = (own.floor_share, 0.5, own.warn_share, own.high_share)
                     steps[measure] = [*(int(limit * share) for share in shares), limit]
             scopes[scope, S_BASIS] = BASES.index(limits.get("basis", BASES[INTRADAY]))
             has_caps = not is_quantity and bool(set(limits) & set(self.LIMIT_KEYS[3:]))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from datetime import date as Date
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from detectors.scope import Scope
@@ -276,7 +276,7 @@ class Exposure:
             if is_sent and p["order"] > 0:
                 self.orders.setdefault(p["order"], {})[kinds] = (position, sells)
             legs.append((work, position))
-        today = (Date.fromisoformat(told.trade_date) - Date(1970, 1, 1)).days
+        today = days_of(told)
         is_moved = kind in ("MOVED_OUT", "MOVED_IN")
         if today > self.dates[p["account"]] and not is_moved and p["at"] >= told.ts:
             self.begin_day(p["account"], today)
@@ -427,9 +427,9 @@ class Exposure:
             }
             session = p["session"] if p["session"] and (measured > extreme or is_one) else None
             rung, limit = HIGH, cap
-            if measured > extreme or is_burst:
-                if session is None or self.sessions[session, reason].at_event(HALT, p["low"]):
-                    rung, limit = HALT, extreme if measured > extreme else cap
+            is_extreme = measured > extreme or is_burst
+            if is_extreme and (session is None or self.sessions[session, reason].at_event(HALT, p["low"])):
+                rung, limit = HALT, extreme if measured > extreme else cap
         is_said = asked.crossings[reason].at_event(rung, p["low"])
         if rung == HALT and session:
             self.say(asked, reason, rung, p["row"], p["at"], measured, limit, scope=Scope.of(session=session))
@@ -465,8 +465,10 @@ class Exposure:
             rung = max(min(level, crossing.held), stands)
             if crossing(rung, at):
                 self.say(asked, measure, rung, row, at, measured, steps[rung], by_mark=True)
-        now = int(min(share, 1e6) * UNIT)
-        growth = min(float(now - asked.history[-1]), (now - asked.history[-10]) / 10)
+        floor = round(self.settings.floor_share * UNIT)  # growth below it is too slow for a warning
+        now = max(int(min(share, 1e6) * UNIT), floor)
+        then, long_ago = (max(asked.history[-n], floor) for n in (1, 10))
+        growth = min(float(now - then), (now - long_ago) / 10)
         asked.history = [*asked.history[1:], now]
         left = float("inf")
         if growth > 0 and now < UNIT:
@@ -478,6 +480,11 @@ class Exposure:
         rung, limit = (HIGH, high) if asked.time_runs >= running else (WARN, warn) if left < warn else (0, 0)
         if asked.crossings["time"](rung, at):
             self.say(asked, "time_to_limit", rung, row, at, left, limit)  # type: ignore[arg-type]
+
+
+def days_of(told: Event) -> int:
+    """Its trade date, in days since 1970."""
+    return (date.fromisoformat(told.trade_date) - date(1970, 1, 1)).days
 
 
 def grain(kinds: frozenset[str]) -> tuple[str, ...]:
