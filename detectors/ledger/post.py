@@ -48,7 +48,8 @@ def post_rows(
             at = one[t.TODO_AT]
             if one[t.TODO] == MOVING:
                 n = _move(
-                    rows, r, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who64, who_index, clocks, one,
+                    rows, r, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who64, who_index, clocks,
+                    one,
                 )  # fmt: skip
             else:
                 n = _close(rows, r, at, n, out, o64, o32, p32, who64, clocks, one)
