@@ -123,6 +123,7 @@ class Monitor:
         self._facts: deque[Input] = deque()
         self._telling = False
         self._saving: asyncio.Task[None] | None = None
+        self._judging: list[asyncio.Task[None]] = []  # what tells the engine; ended before the last words
         self._topic_ids: dict[str, bytes] = {}
         self._restored_after: int | None = None  # line of the trail behind which our snapshot stood
         self.ready = asyncio.Event()  # state restored, roads open
@@ -254,15 +255,16 @@ class Monitor:
         runners = (self.kafka_in, halts_in, kafka_out, mqtt, dead, self._http, *pagers)
         for runner in runners:
             tasks.create_task(runner.run())
-        tasks.create_task(self._read_records())
-        tasks.create_task(self._read_roads(halts_in))
-        tasks.create_task(self._read_mqtt(mqtt))
-        tasks.create_task(self._tick())
+        for work in (self._read_records(), self._read_roads(halts_in), self._read_mqtt(mqtt), self._tick()):
+            self._judging.append(tasks.create_task(work))
         self.ready.set()
         self.log.info("monitor.started", boot=self.boot, http_port=self.http_port)
 
     async def _say_goodbye(self) -> None:
         """The last words before a wanted end: nobody judges here any more; and what we know, saved."""
+        for work in self._judging:  # or a tick would say after them that we judge
+            work.cancel()
+        await asyncio.wait(self._judging)
         message = self.performer.lease_message("blind", [{}], self.config.policy_digest)
         roads = self.performer.roads
         assert roads is not None

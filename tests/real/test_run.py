@@ -153,7 +153,7 @@ def small_disk(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.real("kafka", "mosquitto")
-async def test_on_a_full_disk_the_halt_goes_out_and_the_trail_marks_the_gap(
+async def test_on_a_full_disk_the_halt_goes_out_and_the_trail_hides_nothing(
     kafka_own, mosquitto, folder, small_disk
 ):
     with_topics(kafka_own)
@@ -173,4 +173,4 @@ async def test_on_a_full_disk_the_halt_goes_out_and_the_trail_marks_the_gap(
     assert await live.terminate() == 143
     report = verify([live.audit], keyring=live.keyring)
     assert report.ok, report.first_bad
-    assert report.gaps
+    assert report.halts == 1 or report.gaps  # kept in memory until there was room, or said to be missing
