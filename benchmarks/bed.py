@@ -63,13 +63,19 @@ class Bed:
         self.mosquitto.__exit__()
         self.kafka.__exit__()
 
-    def configuration(self, name: str, families: Iterable[str] = FAMILIES, limits: Iterable[str] = LIMITS) -> Path:
+    def configuration(
+        self,
+        name: str,
+        families: Iterable[str] = FAMILIES,
+        limits: Iterable[str] = LIMITS,
+        topic: str = TELEMETRY,
+    ) -> Path:
         """A configuration of its own site, so that nobody hears the halts of another run."""
         own = self.folder / name
         own.mkdir()
         file = own / "knightwatch.toml"
         servers = (self.kafka.bootstrap_servers, self.mosquitto.host, self.mosquitto.port)
-        file.write_text(configuration(own, name, servers, families, limits, keys=self.folder))
+        file.write_text(configuration(own, name, servers, families, limits, keys=self.folder, topic=topic))
         return file
 
 
@@ -80,6 +86,7 @@ def configuration(
     families: Iterable[str] = FAMILIES,
     limits: Iterable[str] = LIMITS,
     keys: Path | None = None,
+    topic: str = TELEMETRY,
 ) -> str:
     kafka, host, port = servers
     tables = "".join(f'[detectors.{name}]\nmode = "armed"\n' for name in families if name != "exposure")
@@ -90,6 +97,7 @@ site = "{site}"
 env = "bench"
 [kafka]
 bootstrap_servers = "{kafka}"
+inputs = [{{ topic = "{topic}" }}, {{ topic = "{REFERENCE}", sources = ["market", "oms"] }}]
 [mqtt]
 host = "{host}"
 port = {port}

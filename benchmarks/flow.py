@@ -23,7 +23,9 @@ STEP_NS: Final = 100_000  # 10,000 events a second
 BUILD: Final = "rlp-2012.07.27"
 
 
-def events(count: int, start_ns: int, step_ns: int = STEP_NS, name: str = "") -> Iterator[tuple[int, int, bytes]]:
+def events(
+    count: int, start_ns: int, step_ns: int = STEP_NS, name: str = ""
+) -> Iterator[tuple[int, int, bytes]]:
     """(what to partition by, ts, record), in order of time.  `name` sets the ids of two flows apart."""
     for n in range(count):
         ts = start_ns + n * step_ns
@@ -42,9 +44,7 @@ def _told(ts: int, lane: int, parent: int, step: int, name: str) -> bytes:
     booked = f'"ts":{ts},"source":"oms","host":"oms-1"'
     of_parent = f'"parent_id":"P{name}{lane:03}-{parent:06}"'
     symbol = (lane * 7 + parent // 2) % SYMBOLS
-    what = (
-        f'"account":"EQ-{lane % ACCOUNTS:04}","symbol":"SYM{symbol:03}","side":"{"sell" if parent % 2 else "buy"}"'
-    )
+    what = f'"account":"EQ-{lane % ACCOUNTS:04}","symbol":"SYM{symbol:03}","side":"{"sell" if parent % 2 else "buy"}"'
     price = f"{20 + symbol % 60}.{parent % 90 + 10}"
     if step == 0:
         return f'{{"kind":"parent_new",{booked},{of_parent},{what},"qty":500,"price":{price},"flags":["rlp"]}}'.encode()
@@ -60,7 +60,11 @@ def _told(ts: int, lane: int, parent: int, step: int, name: str) -> bytes:
         ).encode()
     if stage == 1:
         return f'{{"kind":"order_ack",{where},{session},{order},"venue_order_id":"V{name}{lane:03}-{parent:06}-{child}"}}'.encode()
-    done = f'"exec_id":"E{name}{lane:03}-{parent:06}-{child}"' if stage == 2 else f'"cum_qty":{100 * child + 100}'
+    done = (
+        f'"exec_id":"E{name}{lane:03}-{parent:06}-{child}"'
+        if stage == 2
+        else f'"cum_qty":{100 * child + 100}'
+    )
     if stage == 2:
         return (
             f'{{"kind":"fill",{where},"source":"drop_copy",{what},{session},{order},{done},'

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from benchmarks import flow
-from benchmarks.bed import FAMILIES, PARTITIONS, SECOND_NS, configuration
+from benchmarks.bed import FAMILIES, LIMITS, PARTITIONS, SECOND_NS, configuration
 from detectors.names import Names
 from monitor.core.decode import Decoder
 from monitor.core.engine import Engine
@@ -31,15 +31,17 @@ BATCH: Final = 4_096
 START_NS: Final = 1_760_000_000 * SECOND_NS
 
 
-def policy(families: Iterable[str] = FAMILIES) -> Policy:
+def policy(families: Iterable[str] = FAMILIES, limits: Iterable[str] = LIMITS) -> Policy:
     """The policy that the live benchmarks' configuration makes."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "knightwatch.toml"
-        file.write_text(configuration(file.parent, "bench", families=families))
+        file.write_text(configuration(file.parent, "bench", families=families, limits=limits))
         return policy_of(load(file))
 
 
-def arrivals(decoder: Decoder, records: Iterable[tuple[int, int, bytes]], size: int) -> Iterator[RecordsArrived]:
+def arrivals(
+    decoder: Decoder, records: Iterable[tuple[int, int, bytes]], size: int
+) -> Iterator[RecordsArrived]:
     """Records in batches as a reader of four partitions hands them on; nothing is behind."""
     rows = list(records)
     offsets = np.arange(len(rows))

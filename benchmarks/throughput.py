@@ -111,8 +111,7 @@ async def ours(configuration: Path, events: int) -> dict[str, Any]:
     stop.set()
     await running
     seconds, cpu_seconds = monitor.took
-    return {"seconds": seconds, "cpu_seconds": cpu_seconds,
-            "halts": len(monitor.engine.halts.open)}
+    return {"seconds": seconds, "cpu_seconds": cpu_seconds, "halts": len(monitor.engine.halts.open)}
 
 
 def main(which: str, where: str, events: str) -> None:

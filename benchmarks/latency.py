@@ -1,0 +1,282 @@
+"""From an event that is readable at the broker to its halt that is readable there, beside a bare hop.
+
+    hop     aiokafka's consumer reads a record, its producer sends one: nothing is decoded, nothing judged
+    ours    `knightwatch run`, a process of its own: the record tips a breach, the halt is signed and sent
+
+Both read the same four partitions with 10,000 events a second of clean flow in them, all the time; in turns one
+record more is for one of them.  This process reads the telemetry and both answers, and takes the time when it has each
+in hand.  A block is a fresh monitor; in each block at most as many halts are open as it has trials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka import Consumer, Producer
+from confluent_kafka import TopicPartition as Place
+
+from benchmarks import flow
+from benchmarks.bed import PARTITIONS, ROOT, Bed, spread
+from monitor.core.roads import COMMANDS, LEASES
+from monitor.edge.kafka_in import reader
+from monitor.edge.kafka_out.client import producer_of
+from monitor.serve import _settle_garbage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOP_OUT: Final = "bench.hop"
+EVENTS_PER_S: Final = 10_000
+SLOT_S: Final = 0.005
+TURN_S: Final = 0.45  # a trial of ours, then one of the hop's
+SETUP_S: Final = 0.5  # parents are done so long before their children
+WARM_TRIALS: Final = 6
+ANSWER_S_MAX: Final = 5.0
+WIDE: Final = "1_000_000_000_000"
+# Three kinds of breach in turn: three siblings of one kind within 5 s would be one cause, and widen.
+LIMITS: Final = (
+    '{ scope = "account=*", gross = 5_000_000 }',
+    f'{{ scope = "account=N", gross = {WIDE} }}',
+    f'{{ scope = "*", gross = {WIDE}, order_notional = 10_000_000 }}',
+)
+KINDS: Final = ("child_after_done", "gross", "order_notional")
+
+
+def run(trials: int = 40, blocks: int = 8) -> dict[str, Any]:
+    """`trials` of each side in each block."""
+    seen: dict[str, list[list[float]]] = {"hop": [], "ours": []}
+    with tempfile.TemporaryDirectory() as folder, Bed(Path(folder)) as bed:
+        bed.kafka.create_topic(HOP_OUT)
+        for block in range(blocks):
+            for which, found in _block(bed, f"block-{block}", trials).items():
+                seen[which].append(found)
+    pooled = {which: sorted(sum(found, [])) for which, found in seen.items()}
+    said = {
+        which: {
+            "trials": len(found),
+            "p50_ms": _quantile(found, 0.5),
+            "p99_ms": _quantile(found, 0.99),
+            "p50_ms_of_blocks": spread(_quantile(sorted(one), 0.5) for one in seen[which]),
+        }
+        for which, found in pooled.items()
+    }
+    return {
+        "background_events_per_s": EVENTS_PER_S,
+        "blocks": blocks,
+        "partitions": PARTITIONS,
+        **said,
+        "ratio_p50": said["ours"]["p50_ms"] / said["hop"]["p50_ms"],
+        "ratio_p99": said["ours"]["p99_ms"] / said["hop"]["p99_ms"],
+    }
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    """The smallest value that at least this share is not above."""
+    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
+
+
+class Sight:
+    """What this process has read, and when it had it in hand."""
+
+    def __init__(self, bootstrap_servers: str, topic: str, site: str) -> None:
+        self.at: dict[str, float] = {}  # "tip/3", "halt/3", "hop/3", "lease" -> seconds
+        self._site = site
+        self._stop = threading.Event()
+        wanted = ((topic, 0), (COMMANDS, 0), (LEASES, 0), (HOP_OUT, 0))
+        self._threads = [
+            threading.Thread(target=self._read, args=(bootstrap_servers, *one)) for one in wanted
+        ]
+        self._ready = threading.Barrier(len(wanted) + 1)
+        for thread in self._threads:
+            thread.start()
+        self._ready.wait(30)
+
+    def close(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait(self, what: str, timeout_s: float) -> bool:
+        until = time.monotonic() + timeout_s
+        while what not in self.at and time.monotonic() < until:
+            time.sleep(0.01)
+        return what in self.at
+
+    def _read(self, bootstrap_servers: str, topic: str, partition: int) -> None:
+        consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": f"bench-{topic}",
+                             "enable.auto.commit": False, "fetch.wait.max.ms": 100})  # fmt: skip
+        end = consumer.get_watermark_offsets(Place(topic, partition), timeout=10)[1]
+        consumer.assign([Place(topic, partition, end)])
+        self._ready.wait(30)
+        while not self._stop.is_set():
+            message = consumer.poll(0.2)
+            now = time.perf_counter()
+            if message is not None and message.error() is None:
+                what = self._what(topic, message)
+                if what:
+                    self.at.setdefault(what, now)
+        consumer.close()
+
+    def _what(self, topic: str, message: Any) -> str:
+        if topic in (COMMANDS, LEASES):
+            payload = json.loads(base64.b64decode(json.loads(message.value())["payload"]))
+            if payload["site"] != self._site:
+                return ""
+            if topic == LEASES:
+                return "lease" if payload["status"] == "judging" else ""
+            return "halt/" + next(iter(payload["scope"].values()), "firm").rpartition("-")[2]
+        return (message.key() or b"").decode()
+
+
+def _block(bed: Bed, name: str, trials: int) -> dict[str, list[float]]:
+    topic, servers = f"bench.telemetry.{name}", bed.kafka.bootstrap_servers
+    bed.kafka.create_topic(topic, PARTITIONS)
+    configuration = bed.configuration(name, limits=LIMITS, topic=topic)
+    sight = Sight(servers, topic, name)
+    producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
+    log = configuration.with_name("monitor.log")
+    with (
+        _running("benchmarks.latency", "background", servers, topic),
+        _running("benchmarks.latency", "hop", servers, topic),
+        _running("monitor.cli", "run", "-c", configuration, log=log),
+    ):
+        try:
+            assert sight.wait("lease", 120), log.read_text()[-2_000:]
+            time.sleep(2)
+            lost = [
+                number for number in range(trials + WARM_TRIALS) if not _trial(producer, topic, number, sight)
+            ]
+        finally:
+            sight.close()
+    assert not lost, f"no answer to {lost}: {log.read_text()[-2_000:]}"
+    taken = range(WARM_TRIALS, trials + WARM_TRIALS)
+    return {
+        "ours": [(sight.at[f"halt/{n}"] - sight.at[f"tip/{n}"]) * 1e3 for n in taken],
+        "hop": [(sight.at[f"hop/{n}"] - sight.at[f"tap/{n}"]) * 1e3 for n in taken],
+    }
+
+
+def _trial(producer: Producer, topic: str, number: int, sight: Sight) -> bool:
+    """One record for the monitor, then one for the hop; whether both answered."""
+    began = time.monotonic()
+    *before, last = _story(number)
+    for after_s, record in before:
+        time.sleep(max(0.0, began + after_s - time.monotonic()))
+        producer.produce(topic, _told(record), partition=0)
+        producer.flush(5)
+    time.sleep(max(0.0, began + SETUP_S - time.monotonic()))
+    producer.produce(topic, _told(last[1]), key=f"tip/{number}", partition=0)
+    producer.flush(5)
+    time.sleep(max(0.0, began + SETUP_S + TURN_S - time.monotonic()))
+    producer.produce(
+        topic, _told({"kind": "error", "host": "t", "reason": "hop"}), key=f"tap/{number}", partition=0
+    )
+    producer.flush(5)
+    answered = sight.wait(f"halt/{number}", ANSWER_S_MAX) and sight.wait(f"hop/{number}", ANSWER_S_MAX)
+    return answered and {f"tip/{number}", f"tap/{number}"} <= sight.at.keys()
+
+
+def _told(record: dict[str, Any]) -> bytes:
+    return json.dumps({**record, "ts": time.time_ns()}).encode()
+
+
+def _story(number: int) -> list[tuple[float, dict[str, Any]]]:
+    """(seconds after the beginning, record); the last one tips it.  Who is accused is this trial's alone."""
+    kind = KINDS[number % len(KINDS)]
+    order = {"kind": "order_new", "side": "buy", "symbol": "SYM001", "venue": "NYSE", "order_type": "limit",
+             "host": "t", "account": "N", "session": "T", "price": 50, "qty": 100}  # fmt: skip
+    if kind == "gross":
+        return [(0, {**order, "order_id": f"T{number}", "account": f"G-{number}", "qty": 120_000})]
+    if kind == "order_notional":
+        return [(0, {**order, "order_id": f"T{number}", "session": f"S-{number}", "qty": 700_000})]
+    parents = [f"T{number}.{n}" for n in range(3)]
+    what = {"account": "N", "symbol": "SYM001", "side": "buy"}
+    opened = [
+        (0.0, {"kind": "parent_new", "source": "oms", "parent_id": one, **what, "qty": 1_000})
+        for one in parents
+    ]
+    done = [(0.0, {"kind": "parent_done", "source": "oms", "parent_id": one}) for one in parents]
+    children = [
+        (SETUP_S - 0.05, {**order, "order_id": f"{one}/1", "parent_id": one, "host": f"t-{number}"})
+        for one in parents
+    ]
+    return [*opened, *done, *children]
+
+
+@contextmanager
+def _running(module: str, *words: object, log: Path | None = None) -> Iterator[None]:
+    said = log.open("wb") if log else subprocess.DEVNULL
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *map(str, words)], cwd=ROOT, stdout=said, stderr=subprocess.STDOUT
+    )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def background(bootstrap_servers: str, topic: str) -> None:
+    """Clean flow at its pace, until somebody ends us."""
+    producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 1})
+    events = flow.events(1 << 40, time.time_ns())
+    began, told = time.monotonic(), 0
+    while True:
+        due = int((time.monotonic() - began) * EVENTS_PER_S)
+        for _ in range(due - told):
+            key, ts, value = next(events)
+            producer.produce(topic, value, partition=key % PARTITIONS, timestamp=ts // 1_000_000)
+        told = max(told, due)
+        producer.poll(0)
+        time.sleep(SLOT_S)
+
+
+async def hop(bootstrap_servers: str, topic: str) -> None:
+    """Consume, then produce: with the monitor's settings, and nothing between."""
+    client = {"bootstrap_servers": bootstrap_servers}
+    consumer = AIOKafkaConsumer(
+        **client,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        fetch_max_wait_ms=reader.FETCH_WAIT_MS,
+        max_partition_fetch_bytes=reader.PARTITION_FETCH_BYTES,
+    )
+    producer = producer_of(client)
+    await consumer.start()
+    await producer.start()
+    partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    consumer.assign(partitions)
+    await consumer.seek_to_beginning(*partitions)
+    _settle_garbage()
+    while True:
+        for records in (await consumer.getmany(timeout_ms=1_000)).values():
+            for record in records:
+                if record.key is not None and record.key.startswith(b"tap/"):
+                    await producer.send(HOP_OUT, record.value, key=b"hop" + record.key[3:])
+
+
+def main(which: str, bootstrap_servers: str, topic: str) -> None:
+    if which == "background":
+        background(bootstrap_servers, topic)
+    else:
+        asyncio.run(hop(bootstrap_servers, topic))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
