@@ -16,12 +16,12 @@ from detectors import exposure
 from detectors.contract import Result, Severity
 from detectors.exposure import Exposure, ExposureSettings
 from monitor.core.decode import Decoder
-from tests.desk import DAY, MS, SECOND, START, Told
+from tests.desk import DAY, MS, SECOND, START, SYMBOLS, Told
 from tests.detectors.tell import Telling
 from tests.oracle.compare import in_words
 from tests.oracle.event import Event
 from tests.oracle.exposure import Exposure as Oracle
-from tests.streams import MESSY, WILD, order_streams
+from tests.streams import MESSY, WILD, merged, order_streams
 
 if TYPE_CHECKING:
     from detectors.contract import Breach
@@ -734,7 +734,22 @@ LIMITS = (
     {"scope": "host=*&symbol=*", "net": 8_000},
     {"scope": "session=a-s1", "quantity": 1_000, "gross": 60_000},
     {"scope": "side=*", "net": 30_000},
+    {"scope": "account=*&symbol=*", "gross": 1_100},
+    {"scope": "symbol=*", "net": 3_300},
 )
+
+
+def marks() -> st.SearchStrategy[list[Told]]:
+    """Prices that wander, and jump, for a minute."""
+    one = st.tuples(
+        st.integers(0, 60_000), st.sampled_from(SYMBOLS), st.sampled_from((9, 10, 11, 12, 14, 99))
+    )
+    told = st.lists(one, max_size=30).map(sorted)
+    return told.map(lambda drawn: [marked(START + at * MS, symbol, price) for at, symbol, price in drawn])
+
+
+def marked(at: int, symbol: str, price: float) -> Told:
+    return {"kind": "mark", "ts": at, "arrival_ts": at, "source": "market", "symbol": symbol, "price": price}
 
 
 @pytest.mark.parametrize("moves", [MESSY, WILD], ids=["messy", "wild"])
@@ -745,12 +760,17 @@ LIMITS = (
     running=st.sampled_from((1, 3)),
 )
 def test_it_says_what_the_slow_oracle_says(moves, data, limits, unpriced, running):
-    chosen = tuple(LIMITS[n] for n in sorted(limits))
-    kinds = {exposure._grain(frozenset(k for k, _ in exposure.conditions_of(row["scope"]))) for row in chosen}
-    if len(kinds | {()}) > exposure.GRAINS_MAX:
-        chosen = chosen[:-1]
-    stream = data.draw(order_streams(moves, size_max=40))
-    telling = Telling(Exposure, {"limit": chosen, "unpriced_notional": unpriced, "running_count": running})
+    chosen: dict[str, Told] = {}
+    for n in sorted(limits):
+        chosen[LIMITS[n]["scope"]] = LIMITS[n]
+    while (
+        len({exposure._grain(frozenset(k for k, _ in exposure.conditions_of(s))) for s in chosen} | {()}) > 4
+    ):
+        chosen.popitem()
+    stream = merged(data.draw(marks()), data.draw(order_streams(moves, size_max=40)))
+    telling = Telling(
+        Exposure, {"limit": tuple(chosen.values()), "unpriced_notional": unpriced, "running_count": running}
+    )
     oracle = Oracle(telling.settings)
     for told in stream:
         for run in telling.ledger.post(telling.decode([told])):
