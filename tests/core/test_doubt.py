@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from detectors import event as ev
 from detectors.contract import Batch, Result
 from monitor.core.inputs import (
     LinkChanged,
@@ -11,7 +12,6 @@ from monitor.core.inputs import (
     RecordsLost,
     TimePassed,
 )
-from monitor.core.sequence import NOTHING
 from tests.playbook import Lease, Page, Playbook, crash_and_restore, engine, wait
 from tests.streams import SECOND
 
@@ -89,7 +89,7 @@ def test_lost_records_page_and_degrade_until_somebody_has_looked():
 
 def broken_records(count, first):
     bad = tuple(Quarantined(0, first + n, "", "not_json", "x", b"{") for n in range(count))
-    batch = Batch(NOTHING, np.zeros(0, np.uint8))
+    batch = Batch(np.zeros((0, ev.COLUMNS), np.int64), np.zeros(0, np.uint8))
     return RecordsArrived(batch, ((0, first, first + 99),), bad)
 
 

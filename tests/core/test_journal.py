@@ -3,14 +3,15 @@
 import itertools
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors import event as ev
 from detectors.contract import Batch
 from monitor.core import commands as cmd
 from monitor.core import inputs, journal
-from monitor.core.sequence import NOTHING
 
 text, number, flag = st.text(max_size=8), st.integers(0, 2**62), st.booleans()
 payload = st.dictionaries(text, number | text | st.lists(text), max_size=3)
@@ -40,7 +41,7 @@ def test_what_is_read_from_a_line_is_the_fact_that_was_written(fact, data):
 
 
 def test_arrivals_are_named_and_not_copied():
-    batch = Batch(NOTHING, NOTHING[:0, 0].astype("uint8"))
+    batch = Batch(np.zeros((0, ev.COLUMNS), np.int64), np.zeros(0, np.uint8))
     arrived = inputs.RecordsArrived(batch, ((0, 1, 5),), (), ((0, 6),), ((0, 3, 3),))
     assert journal.line_of_fact(arrived) == (
         "records.arrived",
