@@ -161,6 +161,9 @@ class FillGapSettings:
 
 # -- What is remembered, and its bounds ------------------------------------------------------------
 
+# The time of an event that nobody confirms yet (see the ledger's clocks): it counts from when time is known.
+DOUBTED: Final = 1 << 62
+
 # What waits.  131,072 entries: 65 s of Knight's 2,020 orders a second if none of them were answered; 10 MB.
 # What finds no room is not judged, and `results` says so.
 WAITING_MAX: Final = 1 << 17
@@ -221,8 +224,8 @@ WATCH: Final = 9
 # One-off numbers.
 (
     S_TICKED, S_NEXT_NS, S_UNTIL, S_WAITING, S_PLACES, S_PARENTS, S_ORDERS, S_EXECS, S_PARTS, S_ASKED,
-    S_FULL_AT,
-) = range(11)
+    S_FULL_AT, S_DOUBTED,
+) = range(12)
 # fmt: on
 
 LANES: Final = 4  # crossings and evidence of a place: by what waits
@@ -318,17 +321,27 @@ def _until(at, place, places, state):
     state[S_UNTIL] = max(tick, state[S_UNTIL])
 
 
+@inlined
+def _since(p, row):
+    """Since when it waits: the later of its own time and LOW."""
+    if row[ev.ARRIVAL] <= 0 and row[ev.TS] - p[po.AT] > lt.FUTURE_NS:
+        return DOUBTED
+    return max(p[po.AT], p[po.LOW])
+
+
 @compiled
 def _wait(what, key, since, place, usd, part, offset, waiting, state):
     """Enter what waits; returns its entry + 1, 0 if there is no room."""
     w = state[S_WAITING]
     if w == waiting.shape[0]:
-        state[S_FULL_AT] = since
+        state[S_FULL_AT] = state[S_NEXT_NS]
         return 0
     state[S_WAITING] = w + 1
     waiting[w, W_WHAT] = what
     waiting[w, W_KEY] = key
     waiting[w, W_SINCE] = since
+    if since == DOUBTED:
+        state[S_DOUBTED] += 1
     waiting[w, W_END] = 0
     waiting[w, W_PLACE] = place
     waiting[w, W_USD] = usd
@@ -349,6 +362,8 @@ def _watch_row(part, which):
 def _ask(part, which, at, offset, limits, state, watch):
     """Something happened that a witness should confirm."""
     v = _watch_row(part, which)
+    if at == DOUBTED:
+        return
     if watch[v, V_ASKED] == 0:
         watch[v, V_ASKED] = at
         watch[v, V_ASKED_OFFSET] = offset
@@ -406,16 +421,15 @@ def _is_sending(place, tick, limits, sends):
 
 
 @inlined
-def _sent(t, p, place, strategy):
+def _sent(t, p, row, place, strategy):
     """An order was sent: it waits for an answer, and whoever sent it goes on sending."""
     limits, state, order = t.limits, t.state, p[po.ORDER]
-    since = max(p[po.AT], p[po.LOW])
-    _count_sent(place, since, state, t.sends)
+    since, at = _since(p, row), max(p[po.AT], p[po.LOW])
+    _count_sent(place, at, state, t.sends)
     if strategy != place:
-        _count_sent(strategy, since, state, t.sends)
-    _until(
-        since + max(limits[L_ACK_WARN_NS], limits[L_ACK_HIGH_NS], limits[L_SENDING]), place, t.places, state
-    )
+        _count_sent(strategy, at, state, t.sends)
+    decided = max(limits[L_ACK_WARN_NS], limits[L_ACK_HIGH_NS], limits[L_SENDING])
+    _until(at + decided, place, t.places, state)
     if limits[L_HAS_ACK] == 0 or order <= 0 or p[po.BITS] & Note.MANUAL:
         return
     usd = dollars(p[po.QTY], p[po.PX]) if p[po.PX] != NONE else 0
@@ -440,7 +454,7 @@ def _answered(t, p):
     if p[po.KIND] != PostingKind.ORDER_ANSWERED:
         return
     _hear(t.waiting[w, W_PART], ORDER_ACK, at, t.limits, t.state, t.watch)
-    spent = min(max((p[po.AT] - p[po.SENT_AT]) // TICK_NS, 0), BINS - 1)
+    spent = min(max((at - t.waiting[w, W_SINCE]) // TICK_NS, 0), BINS - 1)
     t.places[place, Q_BINS + spent] += 1
     t.places[place, Q_ANSWERS] += 1
     if t.places[place, Q_ANSWERS] >= ANSWERS_KEPT:
@@ -476,10 +490,10 @@ def _patience(place, limits, places):
 def _executed(t, p, row, place):
     """An execution seen for the first time: the drop copy should tell it too, and somebody its order."""
     limits, state, execs, x = t.limits, t.state, t.execs, p[po.EXEC]
-    slot, since = x & (EXECS_MAX - 1), max(p[po.AT], p[po.LOW])
+    slot, since, at = x & (EXECS_MAX - 1), _since(p, row), max(p[po.AT], p[po.LOW])
     is_copy = p[po.BITS] & Note.DROP_COPY != 0
     if limits[L_HAS_COPY] != 0 and is_copy:
-        _hear(p[po.PART], DROP_COPY, since, limits, state, t.watch)
+        _hear(p[po.PART], DROP_COPY, at, limits, state, t.watch)
     if execs[slot, X_EXEC] != 0 and execs[slot, X_COPY] > 0:
         t.waiting[execs[slot, X_COPY] - 1, W_END] = 1  # a quarter of a million executions ago: lost
     execs[slot, X_EXEC] = 0
@@ -498,7 +512,7 @@ def _executed(t, p, row, place):
     execs[slot, X_USD] = usd
     if must_be_told:
         execs[slot, X_COPY] = _wait(COPY, x, since, place, usd, p[po.PART], p[po.OFFSET], t.waiting, state)
-        _until(since + limits[L_ALLOWANCE] + limits[L_HALT_NS], place, t.places, state)
+        _until(at + limits[L_ALLOWANCE] + limits[L_HALT_NS], place, t.places, state)
         _ask(p[po.PART], DROP_COPY, since, p[po.OFFSET], limits, state, t.watch)
     if is_orphan:
         entry = _wait(ORPHAN, x, since, place, usd, p[po.PART], p[po.OFFSET], t.waiting, state)
@@ -507,7 +521,7 @@ def _executed(t, p, row, place):
         if entry > 0:
             t.waiting[entry - 1, W_DAY] = row[ev.TRADE_DATE]
             t.waiting[entry - 1, W_COLD] = execs[slot, X_COLD]
-            _until(since + limits[L_ANNOUNCE], place, t.places, state)
+            _until(at + limits[L_ANNOUNCE], place, t.places, state)
 
 
 @compiled
@@ -573,7 +587,7 @@ def _count_orphan(place, fills, usd, day, is_cold, places):
 
 
 @compiled
-def _parent(t, p, strategy):
+def _parent(t, p, row, strategy):
     """What a posting does to its parent: filled, booked, and whether a gap begins or ends."""
     kind, parent, bits = p[po.KIND], p[po.PARENT], p[po.BITS]
     m, state, at = t.parents[parent], t.state, max(p[po.AT], p[po.LOW])
@@ -618,12 +632,13 @@ def _parent(t, p, strategy):
         m[P_FILLS] = 0 if is_word else 1
         m[P_LAST_PART] = p[po.PART]
         m[P_LAST_OFFSET] = p[po.OFFSET]
-        m[P_GAP] = _wait(GAP, parent, at, m[P_PLACE], 0, p[po.PART], p[po.OFFSET], t.waiting, state)
+        since = _since(p, row)
+        m[P_GAP] = _wait(GAP, parent, since, m[P_PLACE], 0, p[po.PART], p[po.OFFSET], t.waiting, state)
         due = at + t.limits[L_ALLOWANCE] + t.limits[L_HALT_NS]
         state[S_UNTIL] = max(_tick_after(due), state[S_UNTIL])
         if m[P_FLAGS] & HEARD:
             part = m[P_PART] - 1 if m[P_PART] > 0 else p[po.PART]
-            _ask(part, PARENT_FILL, at, p[po.OFFSET], t.limits, state, t.watch)
+            _ask(part, PARENT_FILL, since, p[po.OFFSET], t.limits, state, t.watch)
 
 
 @compiled
@@ -661,17 +676,20 @@ def _gap(t, w, tick, row, n):
     remember(t.rings, 1 + lane, waiting[w, W_PART], waiting[w, W_OFFSET], at, limits[L_LOST])
     is_new = crossed(t.parents, parent, rung, at) != 0
     shared = crossed(t.cross, lane, _shared_rung(place, limits, t.places), at)
-    measured, limit = age // 10, limit // 10
-    if shared != 0:
-        kind, code = t.places[place, Q_KIND], t.places[place, Q_CODE]
-        key = 1 + lane
-        n = found(t.hits, n, UNCONFIRMED, shared, row, at, kind, code, measured, limit, 0, usd, t.rings, key)
-    if is_new and t.places[place, Q_GAPS + rung - 1] < limits[L_WIDEN]:
-        _begin_scratch(t.rings)
-        remember(t.rings, 0, waiting[w, W_PART], waiting[w, W_OFFSET], at, limits[L_LOST])
-        remember(t.rings, 0, m[P_LAST_PART], m[P_LAST_OFFSET], at, limits[L_LOST])
-        t.rings[0, COUNT] = max(fills, 1)
-        n = found(t.hits, n, UNCONFIRMED, rung, row, at, 0, parent, measured, limit, 0, usd, t.rings, 0)
+    is_own = is_new and t.places[place, Q_GAPS + rung - 1] < limits[L_WIDEN]
+    for whose in range(2):
+        if (shared == 0) if whose == 0 else (not is_own):
+            continue
+        kind, code, key = t.places[place, Q_KIND], t.places[place, Q_CODE], 1 + lane
+        if whose == 1:
+            kind, code, key, shared = 0, parent, 0, rung
+            _begin_scratch(t.rings)
+            remember(t.rings, 0, waiting[w, W_PART], waiting[w, W_OFFSET], at, limits[L_LOST])
+            remember(t.rings, 0, m[P_LAST_PART], m[P_LAST_OFFSET], at, limits[L_LOST])
+            t.rings[0, COUNT] = max(fills, 1)
+        n = found(
+            t.hits, n, UNCONFIRMED, shared, row, at, kind, code, age // 10, limit // 10, 0, usd, t.rings, key
+        )
     return n
 
 
@@ -774,67 +792,75 @@ def _age_orphan(t, w, tick):
 
 
 @compiled
-def _accuse(t, n, what, reason, rung, row, at, place, measured, limit, in_usd, usd):
-    """One more hit against a place, if the rung is an upward crossing."""
-    key = place * LANES + what
-    rung = crossed(t.cross, key, rung, at)
-    if rung == 0:
-        return n
-    kind, code = t.places[place, Q_KIND], t.places[place, Q_CODE]
-    return found(t.hits, n, reason, rung, row, at, kind, code, measured, limit, in_usd, usd, t.rings, 1 + key)
-
-
-@compiled
 def _judge_place(t, place, tick, row, n):
     """A session's unanswered orders, executions untold by the drop copy, and fills without an order."""
     at, limits, q = tick * TICK_NS, t.limits, t.places[place]
-    rung, measured, limit = 0, q[Q_ACK_WARN], limits[L_ACK_WARN]
-    if q[Q_ACK_WARN] >= limits[L_ACK_WARN]:
-        rung = WARN
-    if q[Q_ACK_HIGH] >= limits[L_ACK_HIGH]:
-        rung, measured, limit = HIGH, q[Q_ACK_HIGH], limits[L_ACK_HIGH]
-    halting = q[Q_ACK_HALT]
-    if halting > 0 and _is_sending(place, tick, limits, t.sends):
-        first, last = _bucket_from(at - limits[L_LOST]), (at - q[Q_PATIENCE]) // TICK_NS - 1
-        sent = _sent_between(place, first, last, t.sends)
-        share = np.int64(np.ceil(float(sent) * float(limits[L_ACK_SHARE]) / UNIT))
-        if halting >= limits[L_ACK_HALT]:
-            rung, measured, limit = HALT, halting, limits[L_ACK_HALT]
-        elif sent >= limits[L_ACK_SENT] and halting >= share:
-            rung, measured, limit = HALT, halting, share
-    usd = q[Q_ACK_USD] if q[Q_ACK_USD] > 0 else NONE
-    n = _accuse(t, n, ACK, ACK_GAP, rung, row, at, place, measured * UNIT, limit * UNIT, 0, usd)
-
-    age, rung, limit = q[Q_AGE] - limits[L_ALLOWANCE], 0, 0
-    if q[Q_AGE] >= 0 and age >= limits[L_WARN_NS]:
-        rung, limit = WARN, limits[L_WARN_NS]
-    if q[Q_AGE] >= 0 and age >= limits[L_HIGH_NS]:
-        rung, limit = HIGH, limits[L_HIGH_NS]
-    if q[Q_AGE] >= 0 and age >= limits[L_HALT_NS] and q[Q_ALIVE_USD] > limits[L_HALT_USD]:
-        if _is_sending(place, tick, limits, t.sends):
-            rung, limit = HALT, limits[L_HALT_NS]
-    n = _accuse(t, n, COPY, UNCONFIRMED, rung, row, at, place, age // 10, limit // 10, 0, q[Q_COPIES_USD])
-
-    rung, in_usd, measured, limit = 0, 0, q[Q_FILLS] * UNIT, limits[L_ORPHAN_WARN] * UNIT
     to_fixed = UNIT // ev.MONEY
-    if q[Q_FILLS] >= limits[L_ORPHAN_WARN]:
-        rung = WARN
-    if q[Q_FILLS] > 0 and q[Q_FILLS_USD] >= limits[L_ORPHAN_HIGH]:
-        rung, in_usd, limit = HIGH, 1, limits[L_ORPHAN_HIGH] * to_fixed
-    if q[Q_FILLS] > 0 and q[Q_WARM_USD] >= limits[L_ORPHAN_HALT] and q[Q_ELECTRONIC] != 0:
-        rung, in_usd, limit = HALT, 1, limits[L_ORPHAN_HALT] * to_fixed
-    if in_usd:
-        measured = q[Q_FILLS_USD] * to_fixed
-    return _accuse(t, n, ORPHAN, ORPHAN_FILL, rung, row, at, place, measured, limit, in_usd, q[Q_FILLS_USD])
+    for lane in (ACK, COPY, ORPHAN):
+        rung, in_usd, measured, limit, usd, reason = 0, 0, 0, 0, NONE, UNCONFIRMED
+        if lane == ACK:
+            reason, measured, limit = ACK_GAP, q[Q_ACK_WARN] * UNIT, limits[L_ACK_WARN] * UNIT
+            if q[Q_ACK_USD] > 0:
+                usd = q[Q_ACK_USD]
+            if q[Q_ACK_WARN] >= limits[L_ACK_WARN]:
+                rung = WARN
+            if q[Q_ACK_HIGH] >= limits[L_ACK_HIGH]:
+                rung, measured, limit = HIGH, q[Q_ACK_HIGH] * UNIT, limits[L_ACK_HIGH] * UNIT
+            halting = q[Q_ACK_HALT]
+            if halting > 0 and _is_sending(place, tick, limits, t.sends):
+                first, last = _bucket_from(at - limits[L_LOST]), (at - q[Q_PATIENCE]) // TICK_NS - 1
+                sent = _sent_between(place, first, last, t.sends)
+                share = int(np.ceil(float(sent) * float(limits[L_ACK_SHARE]) / UNIT))
+                if halting >= limits[L_ACK_HALT]:
+                    rung, measured, limit = HALT, halting * UNIT, limits[L_ACK_HALT] * UNIT
+                elif sent >= limits[L_ACK_SENT] and halting >= share:
+                    rung, measured, limit = HALT, halting * UNIT, share * UNIT
+        elif lane == COPY and q[Q_AGE] >= 0:
+            age, usd = q[Q_AGE] - limits[L_ALLOWANCE], q[Q_COPIES_USD]
+            measured = age // 10
+            if age >= limits[L_WARN_NS]:
+                rung, limit = WARN, limits[L_WARN_NS] // 10
+            if age >= limits[L_HIGH_NS]:
+                rung, limit = HIGH, limits[L_HIGH_NS] // 10
+            if age >= limits[L_HALT_NS] and q[Q_ALIVE_USD] > limits[L_HALT_USD]:
+                if _is_sending(place, tick, limits, t.sends):
+                    rung, limit = HALT, limits[L_HALT_NS] // 10
+        elif lane == ORPHAN and q[Q_FILLS] > 0:
+            reason, usd = ORPHAN_FILL, q[Q_FILLS_USD]
+            measured, limit = q[Q_FILLS] * UNIT, limits[L_ORPHAN_WARN] * UNIT
+            if q[Q_FILLS] >= limits[L_ORPHAN_WARN]:
+                rung = WARN
+            if usd >= limits[L_ORPHAN_HIGH]:
+                rung, in_usd, limit = HIGH, 1, limits[L_ORPHAN_HIGH] * to_fixed
+            if q[Q_WARM_USD] >= limits[L_ORPHAN_HALT] and q[Q_ELECTRONIC] != 0:
+                rung, in_usd, limit = HALT, 1, limits[L_ORPHAN_HALT] * to_fixed
+            if in_usd:
+                measured = usd * to_fixed
+        key = place * LANES + lane
+        rung = crossed(t.cross, key, rung, at)
+        if rung != 0:
+            kind, code = q[Q_KIND], q[Q_CODE]
+            n = found(
+                t.hits, n, reason, rung, row, at, kind, code, measured, limit, in_usd, usd, t.rings, 1 + key
+            )
+    return n
+
+
+@inlined
+def _is_held(place, cross):
+    """Whether a place holds a rung, which may fall."""
+    lane = place * LANES
+    return cross[lane + ACK, 0] != 0 or cross[lane + COPY, 0] != 0 or cross[lane + ORPHAN, 0] != 0
 
 
 @compiled
 def _judge_witnesses(t, tick, row, n):
-    """Declared witnesses that are silent although there was something to confirm."""
-    at, limits, watch = tick * TICK_NS, t.limits, t.watch
+    """Declared witnesses that are silent; returns (hits, how many have something to confirm)."""
+    at, limits, watch, asked = tick * TICK_NS, t.limits, t.watch, 0
     for v in range(t.state[S_PARTS] * N_WITNESSES):
         if watch[v, V_ASKED] == 0:
             continue
+        asked += 1
         if watch[v, V_END] != 0 and watch[v, V_END] < at:
             crossed(watch, v, 0, at)
             watch[v, V_ASKED] = watch[v, V_NEXT]
@@ -850,7 +876,20 @@ def _judge_witnesses(t, tick, row, n):
             remember(t.rings, 0, v // N_WITNESSES, watch[v, V_ASKED_OFFSET], at, limits[L_LOST])
             measured, limit = silent // 10, limits[L_WITNESS] // 10
             n = found(t.hits, n, WITNESS_MISSING, HIGH, row, at, 0, 0, measured, limit, 0, NONE, t.rings, 0)
-    return n
+    return n, asked
+
+
+@compiled
+def _know_again(t, low):
+    """Time is known again: what came while it was doubted waits from now on."""
+    limits, waiting = t.limits, t.waiting
+    longest = max(limits[L_ACK_WARN_NS], limits[L_ACK_HIGH_NS], limits[L_ANNOUNCE])
+    longest = max(limits[L_ALLOWANCE] + limits[L_HALT_NS], longest)
+    for w in range(t.state[S_WAITING]):
+        if waiting[w, W_SINCE] == DOUBTED:
+            waiting[w, W_SINCE] = low
+            _until(low + longest, waiting[w, W_PLACE], t.places, t.state)
+    t.state[S_DOUBTED] = 0
 
 
 @inlined
@@ -876,6 +915,8 @@ def _pass_time(t, low, row, n):
     target = low // TICK_NS
     if state[S_TICKED] == 0:
         state[S_TICKED] = target  # the first time that is known
+    if state[S_DOUBTED] != 0 and target > state[S_TICKED]:
+        _know_again(t, low)
     jump = state[S_TICKED] + TICKS_AT_ONCE_MAX
     while state[S_TICKED] < target:
         if state[S_UNTIL] <= state[S_TICKED]:
@@ -907,10 +948,14 @@ def _pass_time(t, low, row, n):
                     _keep(w, kept, waiting, t.orders, t.execs, t.parents)
                 kept += 1
         state[S_WAITING] = kept
+        is_quiet = kept == 0
         for place in range(state[S_PLACES] + 1):
             if places[place, Q_UNTIL] >= tick:
                 n = _judge_place(t, place, tick, row, n)
-        n = _judge_witnesses(t, tick, row, n)
+                is_quiet = is_quiet and not _is_held(place, t.cross)
+        n, asked = _judge_witnesses(t, tick, row, n)
+        if is_quiet and asked == 0:
+            state[S_UNTIL] = tick  # nothing waits and nothing can fall
         state[S_TICKED] = tick
     state[S_NEXT_NS] = (state[S_TICKED] + 1) * TICK_NS
     return n, True
@@ -946,7 +991,7 @@ def judge(
             if state[S_ASKED] != 0:
                 return i, n, False
         if kind == PostingKind.ORDER_SENT:
-            _sent(t, p, place, strategy)
+            _sent(t, p, rows[p[po.ROW]], place, strategy)
         elif kind in (PostingKind.ORDER_ANSWERED, PostingKind.ORDER_OUT):
             if p[po.ORDER] > 0:
                 _answered(t, p)
@@ -956,7 +1001,7 @@ def judge(
             _told_more(t, p)
         if p[po.PARENT] > 0 and limits[L_HAS_BOOKED] != 0:
             if p[po.FILL] != 0 or PostingKind.PARENT_OPENED <= kind <= PostingKind.PARENT_DONE:
-                _parent(t, p, strategy)
+                _parent(t, p, rows[p[po.ROW]], strategy)
     n, done = _pass_time(t, now_ns, -1, n)
     return postings.shape[0], n, done
 

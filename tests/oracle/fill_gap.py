@@ -50,6 +50,7 @@ class Wait:
     day: int = 0
     is_cold: bool = False
     is_counted: bool = False
+    is_doubted: bool = False  # it waits from when time is known again
 
     def waits_at(self, at: int) -> bool:
         return self.end is None or self.end >= at
@@ -111,6 +112,7 @@ class FillGap:
     def __init__(self, settings: Any, view: View) -> None:
         self.s, self.view, self.names = settings, view, view.names
         self.ticked = 0
+        self.is_doubted = False  # nobody confirms yet what time the event at hand says that it is
         self.until = 0
         self.places: dict[Place, int] = {
             FIRM: 0
@@ -132,6 +134,8 @@ class FillGap:
             yield from self.pass_time(int(p[po.LOW]), int(p[po.ROW]))
             kind, parent = int(p[po.KIND]), int(p[po.PARENT])
             now = max(int(p[po.AT]), int(p[po.LOW]))
+            row = postings.batch.rows[p[po.ROW]]
+            self.is_doubted = row[ev.ARRIVAL] <= 0 and row[ev.TS] - p[po.AT] > 5 * SECOND
             place = strategy = FIRM
             if kind in (K.ORDER_SENT, K.EXECUTED, K.MOVED_IN):
                 place, strategy = self.place(p, "session"), self.place(p, "strategy")
@@ -140,7 +144,7 @@ class FillGap:
             if kind in (K.ORDER_ANSWERED, K.ORDER_OUT) and int(p[po.ORDER]) in self.orders:
                 self.order_answered(p, now)
             if kind == K.EXECUTED:
-                self.executed(p, postings.batch.rows[p[po.ROW]], now, place)
+                self.executed(p, row, now, place)
             if kind in (K.BUSTED, K.CORRECTED, K.MOVED_OUT, K.DUPLICATE, K.CONFLICT) and p[po.EXEC] > 0:
                 self.told_more(p, now)
             is_word = K.PARENT_OPENED <= kind <= K.PARENT_DONE
@@ -168,6 +172,7 @@ class FillGap:
             self.places[place] = max(self.places[place], at // TICK + 1)
 
     def wait(self, wait: Wait) -> Wait:
+        wait.is_doubted = self.is_doubted
         self.waits.append(wait)
         return wait
 
@@ -187,12 +192,12 @@ class FillGap:
     def order_answered(self, p: Any, now: int) -> None:
         wait = self.orders.pop(int(p[po.ORDER]))
         wait.end = now
-        if now - wait.since > self.s.lost_after_ns:
+        if not wait.is_doubted and now - wait.since > self.s.lost_after_ns:
             return
         self.judge_until(now, wait.place)
         if p[po.KIND] == K.ORDER_ANSWERED:
             self.hear_witness(wait.part, 0, now)
-            self.answers[wait.place].append(int(p[po.AT] - p[po.SENT_AT]) // TICK)
+            self.answers[wait.place].append(0 if wait.is_doubted else (now - wait.since) // TICK)
 
     def patience(self, place: Place) -> int:
         answers = sorted(min(max(a, 0), 63) for a in self.answers[place])
@@ -238,7 +243,7 @@ class FillGap:
         if x is None:
             return
         is_gone = kind == K.BUSTED
-        if x.copy and now - x.copy.since > self.s.lost_after_ns:
+        if x.copy and not x.copy.is_doubted and now - x.copy.since > self.s.lost_after_ns:
             x.copy.end, x.copy = now, None
         if x.copy and (is_told or is_gone):
             if is_told:
@@ -360,6 +365,8 @@ class FillGap:
 
     def ask(self, part: int, which: int, at: int) -> None:
         v = self.witnesses[part, which]
+        if self.is_doubted:
+            return
         if not v.asked:
             v.asked = at
             self.judge_until(at + self.s.witness_missing_ns)
@@ -382,12 +389,23 @@ class FillGap:
     def pass_time(self, low: int, row: int = -1) -> Iterator[Said]:
         target = low // TICK
         self.ticked = self.ticked or target
+        if target > self.ticked:
+            self.know_again(low)
         while self.ticked < target:
             if self.until <= self.ticked:
                 self.ticked = target
                 return
             yield from self.tick((self.ticked + 1) * TICK, row)
             self.ticked += 1
+
+    def know_again(self, low: int) -> None:
+        s = self.s
+        longest = max(s.ack_warn_ns, s.ack_high_ns, s.orphan_fill_announce_ns)
+        longest = max(s.unconfirmed_allowance_ns + s.unconfirmed_halt_ns, longest)
+        for w in self.waits:
+            if w.is_doubted:
+                w.since, w.is_doubted = low, False
+                self.judge_until(low + longest, w.place)
 
     def tick(self, at: int, row: int) -> Iterator[Said]:
         for w in list(self.waits):
@@ -416,7 +434,7 @@ class FillGap:
         return [
             w
             for w in self.waits
-            if (w.what, w.place) == (what, place)
+            if (w.what, w.place, w.is_doubted) == (what, place, False)
             and w.waits_at(at)
             and 0 <= at - w.since <= self.s.lost_after_ns
         ]
