@@ -12,7 +12,6 @@ record in hand to the last one done.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import sys
 import tempfile
