@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,7 +64,7 @@ def run(trials: int = 40, blocks: int = 8) -> dict[str, Any]:
         for block in range(blocks):
             for which, found in _block(bed, f"block-{block}", trials).items():
                 seen[which].append(found)
-    pooled = {which: sorted(sum(found, [])) for which, found in seen.items()}
+    pooled = {which: sorted(itertools.chain.from_iterable(found)) for which, found in seen.items()}
     said = {
         which: {
             "trials": len(found),

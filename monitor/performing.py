@@ -27,6 +27,12 @@ from monitor.edge.pager import Alertmanager, Webhook
 
 # Words that a log line has for itself.
 LOG_WORDS: Final = {"event": "session_event", "level": "halt_level", "timestamp": "told_timestamp"}
+# Of messages that come by the hundred the log names the essence; the trail has them whole.
+LOGGED: Final = {
+    "gateway.refused": ("gateway", "order_id", "code", "halt_id"),
+    "gateway.announced": ("gateway", "levels"),
+    "halt.acknowledged": ("gateway", "halt_id", "state", "orders_refused", "working"),
+}
 DEADLINE_S: Final = 1.0  # of one attempt to say how it went; the roads go on trying by themselves
 
 
@@ -220,8 +226,9 @@ class Performer:
         if command.what == "breach.seen":
             self.metrics.breaches(command.fields["detector"], command.fields["severity"]).inc()
         elif command.what != "lease.commanded":
-            told = {LOG_WORDS.get(k, k): v for k, v in command.fields.items()}
-            self.log.info(command.what, **told)
+            named = LOGGED.get(command.what)
+            told = {k: v for k, v in command.fields.items() if named is None or k in named}
+            self.log.info(command.what, **{LOG_WORDS.get(k, k): v for k, v in told.items()})
 
     def _bury(self, command: DeadLetter) -> None:
         broken = command.record

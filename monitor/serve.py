@@ -72,6 +72,7 @@ DEAD_LETTERS: Final = "risk.dlq.v1"
 REACH_S: Final = 8.0  # a broker that does not answer for so long is not there
 LAG_S_MIN: Final = 0.25
 LAST_WORDS_S: Final = 1.0
+INSIST_S: Final = 1.0
 MIB: Final = 1024 * 1024
 
 OnRecords = Callable[[SourcePart, list[bytes], NDArray[np.int64], NDArray[np.int64]], None]
@@ -126,6 +127,8 @@ class Monitor:
         self._judging: list[asyncio.Task[None]] = []  # what tells the engine; ended before the last words
         self._topic_ids: dict[str, bytes] = {}
         self._restored_after: int | None = None  # line of the trail behind which our snapshot stood
+        self._runners: list[asyncio.Task[None]] = []
+        self._insisting: asyncio.TimerHandle | None = None
         self.ready = asyncio.Event()  # state restored, roads open
         self.http_port = 0
 
@@ -158,13 +161,22 @@ class Monitor:
                 self._start(tasks)
                 await stop.wait()
                 await self._say_goodbye()
+                self._insist(asyncio.get_running_loop())
                 raise _Stopped  # noqa: TRY301  how a task group is told to end
         except* _Stopped:
             pass
         finally:
+            if self._insisting is not None:
+                self._insisting.cancel()
             self._flush()
             self.audit.close(self.clock.now_ns())
         self.log.info("monitor.stopped")
+
+    def _insist(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cancel again who goes on: a library may swallow a cancellation (`wait_for` of Python 3.11)."""
+        for task in self._runners:
+            task.cancel()
+        self._insisting = loop.call_later(INSIST_S, self._insist, loop)
 
     def _start(self, tasks: asyncio.TaskGroup) -> None:
         """Open the roads and begin to read, all in one group."""
@@ -254,7 +266,7 @@ class Monitor:
         )  # fmt: skip
         runners = (self.kafka_in, halts_in, kafka_out, mqtt, dead, self._http, *pagers)
         for runner in runners:
-            tasks.create_task(runner.run())
+            self._runners.append(tasks.create_task(runner.run()))
         for work in (self._read_records(), self._read_roads(halts_in), self._read_mqtt(mqtt), self._tick()):
             self._judging.append(tasks.create_task(work))
         self.ready.set()

@@ -513,12 +513,15 @@ class Engine:
         """A person tightens alone.  Nothing loosens here: a latch opens by a resume; none is taken yet."""
         yield Record("operator.said", {"payload": dict(payload), "people": list(said.people)})
         if payload["type"] == "halt":
-            yield from self._join(payload)
+            yield from self._join(payload, by_person=True)
 
-    def _join(self, payload: Mapping[str, Any]) -> Iterator[Command]:
+    def _join(self, payload: Mapping[str, Any], *, by_person: bool = False) -> Iterator[Command]:
         """Another issuer's halt, or the halts of its state: joined in, so that our state names them too."""
         heard = payload["open"] if payload["type"] == "state" else [payload]
-        changed = [halt for halt in heard if not self.halts.is_full and self.halts.add(halt)]
+        room = (
+            by_person or not self.halts.is_full
+        )  # past the bound our own halts are the firm's, and peers say theirs
+        changed = [halt for halt in heard if room and self.halts.add(halt)]
         for halt in changed:
             yield Record("halt.joined", dict(halt))
         if changed:
