@@ -257,25 +257,32 @@ class Tables(NamedTuple):
 # -- Who -------------------------------------------------------------------------------------------
 
 
+@inlined
+def _key_of(kind, code):
+    return ((kind + 1) << 40) | code
+
+
 @compiled
-def _named(kind, code, codes, places, state):
-    """The place of a name; the bucket when all are in use."""
-    key = ((kind + 1) << 40) | code
-    mask = codes.shape[0] - 1
-    slot = mix(key, key >> 32) & mask
-    while codes[slot, 0] != 0:
-        if codes[slot, 0] == key:
-            return codes[slot, 1]
-        slot = (slot + 1) & mask
+def _new_place(kind, code, slot, codes, places, state):
+    """A place for a name that is heard for the first time; the bucket when all are in use."""
     if state[S_PLACES] + 1 >= places.shape[0]:
         return 0
     state[S_PLACES] += 1
-    codes[slot, 0] = key
+    codes[slot, 0] = _key_of(kind, code)
     codes[slot, 1] = state[S_PLACES]
     places[state[S_PLACES], Q_KIND] = kind + 1
     places[state[S_PLACES], Q_CODE] = code
     state[S_ASKED] = state[S_PLACES]  # somebody must say whether it is declared electronic
     return state[S_PLACES]
+
+
+@inlined
+def _named(kind, code, codes, places, state):
+    key, mask = _key_of(kind, code), codes.shape[0] - 1
+    slot = mix(key, key >> 32) & mask
+    while codes[slot, 0] != 0 and codes[slot, 0] != key:
+        slot = (slot + 1) & mask
+    return codes[slot, 1] if codes[slot, 0] != 0 else _new_place(kind, code, slot, codes, places, state)
 
 
 @inlined
@@ -329,7 +336,7 @@ def _since(p, row):
     return max(p[po.AT], p[po.LOW])
 
 
-@compiled
+@inlined
 def _wait(what, key, since, place, usd, part, offset, waiting, state):
     """Enter what waits; returns its entry + 1, 0 if there is no room."""
     w = state[S_WAITING]
@@ -358,7 +365,7 @@ def _watch_row(part, which):
     return (part if 0 <= part < PARTS_MAX else PARTS_MAX - 1) * N_WITNESSES + which
 
 
-@compiled
+@inlined
 def _ask(part, which, at, offset, limits, state, watch):
     """Something happened that a witness should confirm."""
     v = _watch_row(part, which)
@@ -374,7 +381,7 @@ def _ask(part, which, at, offset, limits, state, watch):
         watch[v, V_NEXT_OFFSET] = offset
 
 
-@compiled
+@inlined
 def _hear(part, which, at, limits, state, watch):
     """A witness has spoken.  A silence that was long enough ends at a tick, not before it was judged."""
     v = _watch_row(part, which)
@@ -486,7 +493,7 @@ def _patience(place, limits, places):
 # -- Executions ------------------------------------------------------------------------------------
 
 
-@compiled
+@inlined
 def _executed(t, p, row, place):
     """An execution seen for the first time: the drop copy should tell it too, and somebody its order."""
     limits, state, execs, x = t.limits, t.state, t.execs, p[po.EXEC]
@@ -586,7 +593,7 @@ def _count_orphan(place, fills, usd, day, is_cold, places):
 # -- Parents ---------------------------------------------------------------------------------------
 
 
-@compiled
+@inlined
 def _parent(t, p, row, strategy):
     """What a posting does to its parent: filled, booked, and whether a gap begins or ends."""
     kind, parent, bits = p[po.KIND], p[po.PARENT], p[po.BITS]
@@ -733,9 +740,11 @@ def _count_order(t, w, tick):
     if age >= limits[L_ACK_HIGH_NS]:
         t.places[place, Q_ACK_HIGH] += 1
     bucket = since // TICK_NS
-    patience = t.places[place, Q_PATIENCE]
-    if bucket >= _bucket_from(at - limits[L_LOST]) and bucket < (at - patience) // TICK_NS:
-        t.places[place, Q_ACK_HALT] += 1
+    if age >= limits[L_ACK_HALT_NS] and bucket >= _bucket_from(at - limits[L_LOST]):
+        if t.places[place, Q_PATIENCE] == 0:  # seldom asked for, so worked out once a tick at most
+            t.places[place, Q_PATIENCE] = _patience(place, limits, t.places)
+        if bucket < (at - t.places[place, Q_PATIENCE]) // TICK_NS:
+            t.places[place, Q_ACK_HALT] += 1
     return True
 
 
@@ -853,6 +862,13 @@ def _is_held(place, cross):
     return cross[lane + ACK, 0] != 0 or cross[lane + COPY, 0] != 0 or cross[lane + ORPHAN, 0] != 0
 
 
+@inlined
+def _is_idle(place, places):
+    """Whether nothing of a place counts at this tick."""
+    orders = places[place, Q_ACK_WARN] + places[place, Q_ACK_HIGH] + places[place, Q_ACK_HALT]
+    return orders == 0 and places[place, Q_AGE] < 0 and places[place, Q_FILLS] == 0
+
+
 @compiled
 def _judge_witnesses(t, tick, row, n):
     """Declared witnesses that are silent; returns (hits, how many have something to confirm)."""
@@ -930,7 +946,6 @@ def _pass_time(t, low, row, n):
                 for column in range(Q_PATIENCE, Q_FILLS):
                     places[place, column] = 0
                 places[place, Q_AGE] = -1
-                places[place, Q_PATIENCE] = _patience(place, t.limits, places)
         kept = 0
         for w in range(state[S_WAITING]):  # whatever waits, once: counted where it belongs
             what, end = waiting[w, W_WHAT], waiting[w, W_END]
@@ -950,9 +965,10 @@ def _pass_time(t, low, row, n):
         state[S_WAITING] = kept
         is_quiet = kept == 0
         for place in range(state[S_PLACES] + 1):
-            if places[place, Q_UNTIL] >= tick:
-                n = _judge_place(t, place, tick, row, n)
-                is_quiet = is_quiet and not _is_held(place, t.cross)
+            if places[place, Q_UNTIL] < tick or (_is_idle(place, places) and not _is_held(place, t.cross)):
+                continue
+            n = _judge_place(t, place, tick, row, n)
+            is_quiet = is_quiet and not _is_held(place, t.cross)
         n, asked = _judge_witnesses(t, tick, row, n)
         if is_quiet and asked == 0:
             state[S_UNTIL] = tick  # nothing waits and nothing can fall
