@@ -648,6 +648,24 @@ def _parent(t, p, row, strategy):
             _ask(part, PARENT_FILL, since, p[po.OFFSET], t.limits, state, t.watch)
 
 
+@inlined
+def _may_rise(w, at, limits, parents, waiting):
+    """Whether a gap may have reached a rung that it has not: most have not, at most ticks."""
+    reached = waiting[w, W_RUNG]
+    if reached == HALT:
+        return False
+    due = limits[L_HALT_NS]
+    if reached < HIGH:
+        due = min(limits[L_HIGH_NS], due)
+    if reached < WARN:
+        due = min(limits[L_WARN_NS], due)
+    if at - waiting[w, W_SINCE] - limits[L_ALLOWANCE] < due:
+        return False
+    m = parents[waiting[w, W_KEY]]
+    unbooked = max(m[P_FILLED] - m[P_BOOKED], 0)
+    return reached < HIGH or waiting[w, W_END] != 0 or dollars(unbooked, m[P_PX]) > limits[L_HALT_USD]
+
+
 @compiled
 def _gap(t, w, tick, row, n):
     """One parent's gap at a tick: a rung newly reached is its own or its strategy's."""
@@ -951,7 +969,8 @@ def _pass_time(t, low, row, n):
             what, end = waiting[w, W_WHAT], waiting[w, W_END]
             keep = end == 0 or end >= tick * TICK_NS
             if what == GAP:
-                n = _gap(t, w, tick, row, n)
+                if not keep or _may_rise(w, tick * TICK_NS, t.limits, t.parents, waiting):
+                    n = _gap(t, w, tick, row, n)
             elif what == ORPHAN:
                 keep = _age_orphan(t, w, tick)
             elif keep and what == ACK:
