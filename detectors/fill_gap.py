@@ -25,7 +25,7 @@ A witness is heard and missed by partition: what it confirms is told there.
 >>> from tests.detectors.tell import tell
 >>> for breach in tell(FillGap, "P1 C F +2000ms C F +2000ms C", witnesses=frozenset({"parent_fill"})):
 ...     print(breach.severity.word, breach)
-warn fill_gap unconfirmed parent=P1: 1.099 > 1
+warn fill_gap unconfirmed parent=P1: 1.097 > 1
 """
 
 from __future__ import annotations
@@ -949,8 +949,8 @@ def _pass_time(t, low, row, n):
     target = low // TICK_NS
     if state[S_TICKED] == 0:
         state[S_TICKED] = target  # the first time that is known
-    if state[S_DOUBTED] != 0 and target > state[S_TICKED]:
-        _know_again(t, low)
+    if state[S_DOUBTED] != 0 and target > state[S_TICKED] and row >= 0:
+        _know_again(t, low)  # by an event: silence alone confirms nobody's time
     jump = state[S_TICKED] + TICKS_AT_ONCE_MAX
     while state[S_TICKED] < target:
         if state[S_UNTIL] <= state[S_TICKED]:

@@ -389,7 +389,7 @@ class FillGap:
     def pass_time(self, low: int, row: int = -1) -> Iterator[Said]:
         target = low // TICK
         self.ticked = self.ticked or target
-        if target > self.ticked:
+        if target > self.ticked and row >= 0:
             self.know_again(low)
         while self.ticked < target:
             if self.until <= self.ticked:
@@ -408,7 +408,7 @@ class FillGap:
                 self.judge_until(low + longest, w.place)
 
     def tick(self, at: int, row: int) -> Iterator[Said]:
-        for w in list(self.waits):
+        for w in [w for w in self.waits if not (w.is_doubted and w.waits_at(at))]:
             if w.what == "gap":
                 yield from self.gap(w, at, row)
             elif w.what == "orphan":
