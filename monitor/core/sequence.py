@@ -61,13 +61,15 @@ class Queue:
     def give(self, before: int | None) -> Iterator[tuple[Batch, Int64Array]]:
         """Rows with keys below `before`, or all."""
         kept: list[tuple[Batch, Int64Array]] = []
-        for batch, keys in self.waiting:
+        for index, (batch, keys) in enumerate(self.waiting):
             cut = len(keys) if before is None else int(np.searchsorted(keys, before))
             if cut:
                 self.released = int(keys[cut - 1])
                 yield Batch(batch.rows[:cut], batch.text), keys[:cut]
-            if cut < len(keys):
-                kept.append((Batch(batch.rows[cut:], batch.text), keys[cut:]))
+            if cut < len(keys):  # keys never fall: what comes after it waits as well
+                rest = (Batch(batch.rows[cut:], batch.text), keys[cut:]) if cut else (batch, keys)
+                kept = [rest, *self.waiting[index + 1 :]]
+                break
         self.waiting = kept
         if not kept:
             self.last_ts, self.reached = None, max(self.reached, self.released)
@@ -163,23 +165,26 @@ class Sequencer:
         self._rows -= len(order)
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
+        edges = np.arange(0, len(order) + ROWS_AT_ONCE, ROWS_AT_ONCE)
         texts: list[np.ndarray] = []
-        moved: list[tuple[Int64Array, Int64Array, Int64Array]] = []  # rows, where they go, their PARENT_AT
+        moved: list[tuple[Int64Array, Int64Array, Int64Array, list[int]]] = []
         start = text_size = 0
         for batch, keys in pieces:
             text, named = _text_of(batch, text_size)
-            moved.append((batch.rows, place[start : start + len(keys)], named))
+            there = place[start : start + len(keys)]  # it rises: a partition keeps its order
+            moved.append((batch.rows, there, named, np.searchsorted(there, edges).tolist()))
             texts.append(text)
             start += len(keys)
             text_size += len(text)
         whole = np.concatenate(texts)
-        for first in range(0, len(order), ROWS_AT_ONCE):
-            size = min(ROWS_AT_ONCE, len(order) - first)
-            rows = np.empty((size, ev.COLUMNS), np.int64)
-            for own, there, named in moved:  # a partition keeps its order, so what it gives here is one run
-                run = slice(*np.searchsorted(there, (first, first + size)))
-                rows[there[run] - first] = own[run]
-                rows[there[run] - first, ev.PARENT_AT] = named[run]
+        for turn, first in enumerate(edges[:-1].tolist()):
+            rows = np.empty((min(ROWS_AT_ONCE, len(order) - first), ev.COLUMNS), np.int64)
+            for own, there, named, cuts in moved:
+                if cuts[turn] < cuts[turn + 1]:
+                    run = slice(cuts[turn], cuts[turn + 1])
+                    place_here = there[run] - first
+                    rows[place_here] = own[run]
+                    rows[place_here, ev.PARENT_AT] = named[run]
             yield Batch(rows, whole)
 
     def snapshot(self) -> dict[str, Any]:

@@ -150,8 +150,15 @@ class Drain:
             partition.topic,
             partition.partition,
             [record.value or b"" for record in found],
-            np.fromiter([record.offset for record in found], np.int64, count),
+            _offsets(found, count),
             np.maximum(np.fromiter([record.timestamp for record in found], np.int64, count), 0) * NS_PER_MS,
             unread.next_fetch_offset,
             self._consumer.highwater(partition),
         )
+
+
+def _offsets(found: list[Any], count: int) -> NDArray[np.int64]:
+    """They rise: as many as lie between the first and the last are all of those between."""
+    if count and found[-1].offset - found[0].offset == count - 1:
+        return np.arange(found[0].offset, found[0].offset + count)
+    return np.fromiter([record.offset for record in found], np.int64, count)
