@@ -21,7 +21,6 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
