@@ -37,7 +37,13 @@ def run(scale: float = 1.0, recording: Path | None = None) -> dict[str, Any]:
         chosen = Path(folder) / "knightwatch.toml"
         chosen.write_text(configuration(Path(folder), "bench", limits=LIMITS))
         told = side("benchmarks.recording", file, chosen)
-        return {"scale": scale, "bytes": file.stat().st_size, "families": list(FAMILIES), "onset_ts": truth["onset_ts"], **told}
+        return {
+            "scale": scale,
+            "bytes": file.stat().st_size,
+            "families": list(FAMILIES),
+            "onset_ts": truth["onset_ts"],
+            **told,
+        }
 
 
 def main(file: str, chosen: str) -> None:
@@ -57,7 +63,8 @@ def main(file: str, chosen: str) -> None:
                 "halts": len(document["commands"]),
                 "breaches": len(document["breaches"]),
                 "first_halt": {
-                    key: first.get(key) for key in ("detector", "reason_code", "scope", "level", "event_ts", "evidence")
+                    key: first.get(key)
+                    for key in ("detector", "reason_code", "scope", "level", "event_ts", "evidence")
                 },
                 "trace_digest": document["trace_digest"],
             }
