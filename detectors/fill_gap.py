@@ -216,10 +216,10 @@ AHEAD: Final = 100              # an order of a partition that is ahead counts i
 LOST_NS_MAX: Final = 60 * SECOND_NS  # and AHEAD fit into SENDS
 PATIENCE_NS_MAX: Final = 30 * SECOND_NS
 
-# A witness of a partition.  Times in ns, 0: never.
+# A witness of a partition.  Times in ns, 0: never.  V_CLOCK: of the first one only, the partition's clock.
 PARTS_MAX: Final = lt.PARTS_MAX
-(V_CROSSED, _, _, V_ASKED, V_ASKED_OFFSET, V_END, V_NEXT, V_NEXT_OFFSET, V_HEARD) = range(9)
-WATCH: Final = 9
+(V_CROSSED, _, _, V_ASKED, V_ASKED_OFFSET, V_END, V_NEXT, V_NEXT_OFFSET, V_HEARD, V_CLOCK) = range(10)
+WATCH: Final = 10
 
 # One-off numbers.
 (
@@ -329,10 +329,20 @@ def _until(at, place, places, state):
 
 
 @inlined
-def _since(p, row):
-    """Since when it waits: the later of its own time and LOW."""
-    if row[ev.ARRIVAL] <= 0 and row[ev.TS] - p[po.AT] > lt.FUTURE_NS:
-        return DOUBTED
+def _watch_row(part, which):
+    return (part if 0 <= part < PARTS_MAX else PARTS_MAX - 1) * N_WITNESSES + which
+
+
+@inlined
+def _since(p, row, watch):
+    """Since when it waits: the later of its own time and LOW.
+
+    A doubted event leaves its partition's clock where it was: only then is its row, which is far away, read.
+    """
+    clock = watch[_watch_row(p[po.PART], 0), V_CLOCK]
+    if clock == p[po.CLOCK] or clock == 0:
+        if row[ev.ARRIVAL] <= 0 and row[ev.TS] - p[po.AT] > lt.FUTURE_NS:
+            return DOUBTED
     return max(p[po.AT], p[po.LOW])
 
 
@@ -358,11 +368,6 @@ def _wait(what, key, since, place, usd, part, offset, waiting, state):
     waiting[w, W_DAY] = 0
     waiting[w, W_COLD] = 0
     return w + 1
-
-
-@inlined
-def _watch_row(part, which):
-    return (part if 0 <= part < PARTS_MAX else PARTS_MAX - 1) * N_WITNESSES + which
 
 
 @inlined
@@ -431,7 +436,7 @@ def _is_sending(place, tick, limits, sends):
 def _sent(t, p, row, place, strategy):
     """An order was sent: it waits for an answer, and whoever sent it goes on sending."""
     limits, state, order = t.limits, t.state, p[po.ORDER]
-    since, at = _since(p, row), max(p[po.AT], p[po.LOW])
+    since, at = _since(p, row, t.watch), max(p[po.AT], p[po.LOW])
     _count_sent(place, at, state, t.sends)
     if strategy != place:
         _count_sent(strategy, at, state, t.sends)
@@ -497,7 +502,7 @@ def _patience(place, limits, places):
 def _executed(t, p, row, place):
     """An execution seen for the first time: the drop copy should tell it too, and somebody its order."""
     limits, state, execs, x = t.limits, t.state, t.execs, p[po.EXEC]
-    slot, since, at = x & (EXECS_MAX - 1), _since(p, row), max(p[po.AT], p[po.LOW])
+    slot, since, at = x & (EXECS_MAX - 1), _since(p, row, t.watch), max(p[po.AT], p[po.LOW])
     is_copy = p[po.BITS] & Note.DROP_COPY != 0
     if limits[L_HAS_COPY] != 0 and is_copy:
         _hear(p[po.PART], DROP_COPY, at, limits, state, t.watch)
@@ -639,7 +644,7 @@ def _parent(t, p, row, strategy):
         m[P_FILLS] = 0 if is_word else 1
         m[P_LAST_PART] = p[po.PART]
         m[P_LAST_OFFSET] = p[po.OFFSET]
-        since = _since(p, row)
+        since = _since(p, row, t.watch)
         m[P_GAP] = _wait(GAP, parent, since, m[P_PLACE], 0, p[po.PART], p[po.OFFSET], t.waiting, state)
         due = at + t.limits[L_ALLOWANCE] + t.limits[L_HALT_NS]
         state[S_UNTIL] = max(_tick_after(due), state[S_UNTIL])
@@ -1037,6 +1042,7 @@ def judge(
         if p[po.PARENT] > 0 and limits[L_HAS_BOOKED] != 0:
             if p[po.FILL] != 0 or PostingKind.PARENT_OPENED <= kind <= PostingKind.PARENT_DONE:
                 _parent(t, p, rows[p[po.ROW]], strategy)
+        watch[_watch_row(p[po.PART], 0), V_CLOCK] = p[po.CLOCK]
     n, done = _pass_time(t, now_ns, -1, n)
     return postings.shape[0], n, done
 
