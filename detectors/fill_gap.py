@@ -337,10 +337,11 @@ def _watch_row(part, which):
 def _since(p, row, watch):
     """Since when it waits: the later of its own time and LOW.
 
-    A doubted event leaves its partition's clock where it was: only then is its row, which is far away, read.
+    A doubted event leaves its partition's clock where it was, or moves it by a long jump that it confirmed:
+    only then is its row, which is far away, read.
     """
-    clock = watch[_watch_row(p[po.PART], 0), V_CLOCK]
-    if clock == p[po.CLOCK] or clock == 0:
+    moved = p[po.CLOCK] - watch[_watch_row(p[po.PART], 0), V_CLOCK]
+    if moved == 0 or moved > lt.FUTURE_NS:
         if row[ev.ARRIVAL] <= 0 and row[ev.TS] - p[po.AT] > lt.FUTURE_NS:
             return DOUBTED
     return max(p[po.AT], p[po.LOW])
