@@ -29,6 +29,7 @@ from monitor.core import snapshot
 from monitor.core.decode import Decoder
 from monitor.core.engine import Engine
 from monitor.core.inputs import RecordsArrived, SourcePart
+from monitor.edge.allocator import map_tables_apart
 from monitor.warm import warm_up
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def live_orders(orders: int, parents: int) -> Iterator[bytes]:
 
 def measure(orders: int, parents: int) -> dict[str, Any]:
     process = psutil.Process()
+    map_tables_apart()
     warm_up(FAMILIES)
     serve._settle_garbage()
     started = process.memory_info().rss

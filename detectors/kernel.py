@@ -29,21 +29,24 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 
 def _sources(file: Path, seen: set[Path]) -> set[Path]:
     """A source file and all of ours that it imports, directly or not: what its compiled code can see."""
-    if file in seen:
-        return seen
-    seen.add(file)
+    if file not in seen:
+        seen.add(file)
+        for source in _imported(file):
+            _sources(source, seen)
+    return seen
+
+
+@functools.cache  # a dozen digests look at the same files: reading each once saves seconds of a start
+def _imported(file: Path) -> tuple[Path, ...]:
     imported: list[str] = []
     for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
             imported += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             imported += (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
-    for name in imported:
-        module = ROOT.joinpath(*name.split("."))
-        for source in (module.with_suffix(".py"), module / "__init__.py"):
-            if source.is_file():
-                _sources(source, seen)
-    return seen
+    modules = [ROOT.joinpath(*name.split(".")) for name in imported]
+    sources = (source for one in modules for source in (one.with_suffix(".py"), one / "__init__.py"))
+    return tuple(source for source in sources if source.is_file())
 
 
 @functools.cache

@@ -46,6 +46,7 @@ from monitor.core.inputs import (
 from monitor.core.judge import REASONS as QUARANTINE_REASONS
 from monitor.core.roads import ACKS, ALLOWANCES, COMMANDS, COMPACTED, LEASES, STATES
 from monitor.edge import login, logs
+from monitor.edge.allocator import map_tables_apart
 from monitor.edge.audit import AuditTrail, Keeping, RawRecord, TrailProblem
 from monitor.edge.clock import Clock, Tick
 from monitor.edge.http import Http
@@ -137,6 +138,7 @@ class Monitor:
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until `stop`.  Raises `Unreachable` or `ConfigError` if it cannot begin."""
         config = self.config
+        map_tables_apart()
         await asyncio.to_thread(warm_up, config.detectors)
         _settle_garbage()
         await _reach_kafka(self._clients[0], config.kafka.bootstrap_servers)

@@ -19,6 +19,7 @@ from detectors import names as nm
 from detectors import posting as po
 from detectors.contract import Batch, Int64Array, Postings
 from detectors.ledger import tables as t
+from detectors.ledger.index import move
 from detectors.ledger.post import post_rows
 from detectors.names import Names
 
@@ -27,6 +28,14 @@ __all__ = ["Ledger"]
 UNKNOWN_ACCOUNT: Final = "?"
 POSTINGS_PER_RUN: Final = 8_192  # what families see at once: 1.8 MB, which stays in the second-level cache
 HOSTS_MAX: Final = 4_096
+INDEX_FIRST: Final = 1 << 12
+KEYS_OF_ROW: Final = 4  # at most: a replace of an unknown order names two, a correction two executions
+# Index, the table of its keys, how many of its rows were ever used.
+GROWING: Final = (
+    ("id_index", "id64", t.N_IDS),
+    ("x_index", "x64", t.N_EXECS),
+    ("p_index", "p64", t.N_PARENTS),
+)
 
 
 class Ledger:
@@ -55,13 +64,13 @@ class Ledger:
             "o32": np.zeros((orders, t.ORDER32), i32),
             "id64": np.zeros((ids, 2), i64),
             "id32": np.zeros((ids, t.ORDER_ID32), i32),
-            "id_index": np.zeros(2 * ids, i32),
+            "id_index": np.zeros(min(INDEX_FIRST, 2 * ids), i32),
             "x64": np.zeros((execs, t.EXEC64), i64),
             "x32": np.zeros((execs, t.EXEC32), i32),
-            "x_index": np.zeros(2 * execs, i32),
+            "x_index": np.zeros(min(INDEX_FIRST, 2 * execs), i32),
             "p64": np.zeros((parents, t.PARENT64), i64),
             "p32": np.zeros((parents, t.PARENT32), i32),
-            "p_index": np.zeros(2 * parents, i32),
+            "p_index": np.zeros(min(INDEX_FIRST, 2 * parents), i32),
             "p_text": np.zeros((parents, t.PARENT_TEXT_BYTES), np.uint8),
             "p_books": np.zeros((parents, t.BOOKINGS_REMEMBERED), i64),
             "pair64": np.zeros((t.PAIRS_MAX, t.PAIR64), i64),
@@ -80,6 +89,7 @@ class Ledger:
         self.one[t.UNKNOWN_ACCOUNT] = names.code(nm.ACCOUNT, UNKNOWN_ACCOUNT)
         self._out = np.zeros((POSTINGS_PER_RUN, po.COLUMNS), np.int64)
         self._args = tuple(self.tables.values())
+        self._room = 0  # rows that may come before an index could be more than half full
 
     def post(self, batch: Batch) -> Iterator[Postings]:
         """Post a whole batch, in runs of at most `POSTINGS_PER_RUN` postings.
@@ -88,8 +98,29 @@ class Ledger:
         """
         row = 0
         while row < len(batch):
+            if self._room < len(batch) - row:
+                self._make_room(len(batch) - row)
+            start = row
             row, written = post_rows(batch.rows, row, batch.text, self._out, *self._args)
+            self._room -= row - start
             yield Postings(self._out[:written], batch)
+
+    def _make_room(self, rows: int) -> None:
+        """Let the indexes grow before they are needed: a hash touches every page it is spread over."""
+        rooms = []
+        for name, keys, counter in GROWING:
+            table, index = self.tables[keys], self.tables[name]
+            found = min(int(self.one[counter]), len(table))
+            size = len(index)
+            while size < min(2 * (found + KEYS_OF_ROW * rows), 2 * len(table)):
+                size *= 2
+            if size > len(index):
+                self.tables[name] = np.zeros(size, np.int32)
+                move(index, self.tables[name], table)
+            if size < 2 * len(table):
+                rooms.append((size // 2 - found) // KEYS_OF_ROW)
+        self._args = tuple(self.tables.values())
+        self._room = min(rooms, default=1 << 62)
 
     def advance(self, now_ns: int) -> int:
         """Event time has passed without an event; returns LOW, which never falls."""
@@ -172,6 +203,7 @@ class Ledger:
         if set(state) != set(self.tables):
             msg = f"ledger: a snapshot of {sorted(state)}, not of {sorted(self.tables)}"
             raise ValueError(msg)
+        self._restore_indexes(state)
         used = self._used()
         for name, table in self.tables.items():
             saved = state[name]
@@ -180,6 +212,14 @@ class Ledger:
                 raise ValueError(msg)
             table[: len(saved)] = saved
             table[len(saved) : used.get(name, len(table))] = 0  # pages never used stay untouched
+
+    def _restore_indexes(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Make the indexes as large as they were; that they fit is seen with the other tables."""
+        for name, keys, _ in GROWING:
+            size = len(state[name])
+            if size & (size - 1) == 0 and 0 < size <= 2 * len(self.tables[keys]):
+                self.tables[name] = np.zeros(size, np.int32)
+        self._args, self._room = tuple(self.tables.values()), 0
 
 
 WHO_NAME_KINDS: Final = (

@@ -7,7 +7,7 @@ back, so that no tombstone ever slows a stream down and recycling leaves no trac
 
 from __future__ import annotations
 
-from detectors.kernel import inlined
+from detectors.kernel import compiled, inlined
 
 
 @inlined
@@ -48,3 +48,12 @@ def erase(index, keys, slot):
             hole = probe
         probe = (probe + 1) & mask
     index[hole] = 0
+
+
+@compiled
+def move(index, larger, keys):
+    """All that an index finds, into an empty one."""
+    for slot in range(index.size):
+        code = index[slot]
+        if code != 0:
+            larger[place_of(larger, keys, keys[code, 0], keys[code, 1])] = code
