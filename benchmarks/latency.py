@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import OFFSET_END, Consumer, Producer
 from confluent_kafka import TopicPartition as Place
 
 from benchmarks import flow
@@ -99,10 +99,8 @@ class Sight:
         self._threads = [
             threading.Thread(target=self._read, args=(bootstrap_servers, *one)) for one in wanted
         ]
-        self._ready = threading.Barrier(len(wanted) + 1)
         for thread in self._threads:
             thread.start()
-        self._ready.wait(30)
 
     def close(self) -> None:
         self._stop.set()
@@ -118,9 +116,7 @@ class Sight:
     def _read(self, bootstrap_servers: str, topic: str, partition: int) -> None:
         consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": f"bench-{topic}",
                              "enable.auto.commit": False, "fetch.wait.max.ms": 100})  # fmt: skip
-        end = consumer.get_watermark_offsets(Place(topic, partition), timeout=10)[1]
-        consumer.assign([Place(topic, partition, end)])
-        self._ready.wait(30)
+        consumer.assign([Place(topic, partition, OFFSET_END)])
         while not self._stop.is_set():
             message = consumer.poll(0.2)
             now = time.perf_counter()
@@ -149,9 +145,9 @@ def _block(bed: Bed, name: str, trials: int) -> dict[str, list[float]]:
     producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
     log = configuration.with_name("monitor.log")
     with (
-        _running("benchmarks.latency", "background", servers, topic),
-        _running("benchmarks.latency", "hop", servers, topic),
-        _running("monitor.cli", "run", "-c", configuration, log=log),
+        _running("-m", "benchmarks.latency", "background", servers, topic),
+        _running("-m", "benchmarks.latency", "hop", servers, topic),
+        _running("-c", "from monitor.cli import main; main()", "run", "-c", configuration, log=log),
     ):
         try:
             assert sight.wait("lease", 120), log.read_text()[-2_000:]
@@ -217,10 +213,10 @@ def _story(number: int) -> list[tuple[float, dict[str, Any]]]:
 
 
 @contextmanager
-def _running(module: str, *words: object, log: Path | None = None) -> Iterator[None]:
+def _running(*words: object, log: Path | None = None) -> Iterator[None]:
     said = log.open("wb") if log else subprocess.DEVNULL
     process = subprocess.Popen(
-        [sys.executable, "-m", module, *map(str, words)], cwd=ROOT, stdout=said, stderr=subprocess.STDOUT
+        [sys.executable, *map(str, words)], cwd=ROOT, stdout=said, stderr=subprocess.STDOUT
     )
     try:
         yield
