@@ -895,12 +895,11 @@ def _is_idle(place, places):
 
 @compiled
 def _judge_witnesses(t, tick, row, n):
-    """Declared witnesses that are silent; returns (hits, how many have something to confirm)."""
-    at, limits, watch, asked = tick * TICK_NS, t.limits, t.watch, 0
+    """Declared witnesses that are silent although there is something to confirm."""
+    at, limits, watch = tick * TICK_NS, t.limits, t.watch
     for v in range(t.state[S_PARTS] * N_WITNESSES):
         if watch[v, V_ASKED] == 0:
             continue
-        asked += 1
         if watch[v, V_END] != 0 and watch[v, V_END] < at:
             crossed(watch, v, 0, at)
             watch[v, V_ASKED] = watch[v, V_NEXT]
@@ -916,7 +915,7 @@ def _judge_witnesses(t, tick, row, n):
             remember(t.rings, 0, v // N_WITNESSES, watch[v, V_ASKED_OFFSET], at, limits[L_LOST])
             measured, limit = silent // 10, limits[L_WITNESS] // 10
             n = found(t.hits, n, WITNESS_MISSING, HIGH, row, at, 0, 0, measured, limit, 0, NONE, t.rings, 0)
-    return n, asked
+    return n
 
 
 @compiled
@@ -988,15 +987,11 @@ def _pass_time(t, low, row, n):
                     _keep(w, kept, waiting, t.orders, t.execs, t.parents)
                 kept += 1
         state[S_WAITING] = kept
-        is_quiet = kept == 0
         for place in range(state[S_PLACES] + 1):
             if places[place, Q_UNTIL] < tick or (_is_idle(place, places) and not _is_held(place, t.cross)):
                 continue
             n = _judge_place(t, place, tick, row, n)
-            is_quiet = is_quiet and not _is_held(place, t.cross)
-        n, asked = _judge_witnesses(t, tick, row, n)
-        if is_quiet and asked == 0:
-            state[S_UNTIL] = tick  # nothing waits and nothing can fall
+        n = _judge_witnesses(t, tick, row, n)
         state[S_TICKED] = tick
     state[S_NEXT_NS] = (state[S_TICKED] + 1) * TICK_NS
     return n, True
