@@ -1,22 +1,24 @@
-"""All benchmarks, one after another, each in a process of its own: `make bench`."""
+"""All benchmarks, one after another, or those that are named; each prints its figures as JSON: `make bench`.
+
+python -m benchmarks [NAME ...]
+"""
 
 from __future__ import annotations
 
-import subprocess
+import importlib
+import json
 import sys
 from typing import Final
 
-ALL: Final = ("decode", "memory", "throughput", "latency")
+ALL: Final = ("decode", "stages", "memory", "throughput", "latency")
 
 
-def main() -> int:
-    """Run those that are named, or all; the status is that of the first that failed."""
-    statuses = [
-        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
-        for name in sys.argv[1:] or ALL
-    ]
-    return next((status for status in statuses if status), 0)
+def main() -> None:
+    """Run them; the machine should have nothing else to do."""
+    for name in sys.argv[1:] or ALL:
+        figures = importlib.import_module(f"benchmarks.{name}").run()
+        print(json.dumps({name: figures}, indent=1), flush=True)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -1,8 +1,6 @@
 """From bytes to columns: ours beside what a good Python programmer would write with msgspec structs.
 
-    python benchmarks/decode.py [EVENTS]
-
-Prints microseconds of processor time an event (the machine may be shared), best of five, for JSON
+Microseconds of processor time an event (the machine may be shared), best of five, for JSON
 records of about 220 bytes in batches of 4,096 and of one, lines of a file, Arrow frames of 4,096 events
 and Parquet.  The peer decodes into a struct and appends seventeen fields to lists, as a consumer
 that wants columns must.
@@ -11,7 +9,6 @@ that wants columns must.
 from __future__ import annotations
 
 import io
-import sys
 import time
 from typing import Any
 
@@ -104,8 +101,8 @@ def best_us(events_in_all: int, run: Any) -> float:
     return min(times) / events_in_all * 1e6
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+def run(count: int = 200_000) -> dict[str, Any]:
+    """Microseconds an event, by what is decoded."""
     made = events(count)
     records = [msgspec.json.encode(event) for event in made]
     batches = [records[at : at + BATCH] for at in range(0, count, BATCH)]
@@ -159,19 +156,19 @@ def main() -> None:
             decoder.decode_table(pa.Table.from_batches([batch]), 0)
 
     ours()
-    print(
-        f"{count} events, {sum(map(len, records)) / count:.0f} bytes a JSON event, {sum(map(len, frames)) / count:.0f} an Arrow one"
-    )
-    for name, events_in_all, run in (
+    measured = (
         ("records, batches of 4,096", count, ours),
         ("lines of a file", count, of_lines),
         ("records, batches of one", 5_000, of_one),
         ("Arrow frames of 4,096", count, of_frames),
         ("Parquet", count, of_parquet),
         ("peer: msgspec structs to 17 lists", count, peer),
-    ):
-        print(f"  {name:36}{best_us(events_in_all, run):8.2f} us an event")
-
-
-if __name__ == "__main__":
-    main()
+    )
+    return {
+        "events": count,
+        "bytes_a_json_event": round(sum(map(len, records)) / count),
+        "bytes_an_arrow_event": round(sum(map(len, frames)) / count),
+        "us_an_event": {
+            name: round(best_us(events_in_all, what), 3) for name, events_in_all, what in measured
+        },
+    }

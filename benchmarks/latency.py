@@ -64,7 +64,7 @@ def run(trials: int = 40, blocks: int = 8) -> dict[str, Any]:
             for which, found in _block(bed, f"block-{block}", trials).items():
                 seen[which].append(found)
     pooled = {which: sorted(itertools.chain.from_iterable(found)) for which, found in seen.items()}
-    said = {
+    said: dict[str, dict[str, Any]] = {
         which: {
             "trials": len(found),
             "p50_ms": _quantile(found, 0.5),

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
 MB: Final = 1_000_000
 WIDE: Final = (
     '{ scope = "account=*", gross = 1_000_000_000_000 }',
@@ -125,8 +127,11 @@ def measure(orders: int, parents: int) -> dict[str, Any]:
 def touched(engine: Engine) -> dict[str, dict[str, int]]:
     """Resident bytes of each table, by the kernel's own account: pages that somebody wrote or read."""
     names = engine.names
-    owners = {"names": {"slots": names.slots, "lengths": names.lengths, "arena": names.arena},
-              "ledger": engine.ledger.tables} | {name: one.tables for name, one in engine.detectors.items()}  # fmt: skip
+    owners: dict[str, dict[str, NDArray[Any]]] = {
+        "names": {"slots": names.slots, "lengths": names.lengths, "arena": names.arena},
+        "ledger": engine.ledger.tables,
+        **{name: dict(one.tables) for name, one in engine.detectors.items()},
+    }
     with Path("/proc/self/pagemap").open("rb", buffering=0) as pages:
         return {
             owner: {name: _resident(pages, table.ctypes.data, table.nbytes) for name, table in tables.items()}

@@ -22,7 +22,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from benchmarks.bed import FAMILIES, PARTITIONS, TELEMETRY, Bed, fill, side, spread
-from monitor.edge.kafka_in import reader
+from monitor.edge.kafka_in import Chunk, reader
 from monitor.serve import Monitor, _settle_garbage
 from monitor.settings import load
 
@@ -90,11 +90,11 @@ class Timed(Monitor):
         self.began: tuple[float, float] | None = None
         self.done = asyncio.Event()
 
-    def _arrived(self, read: Any) -> None:
+    def _arrived(self, chunk: Chunk) -> None:
         if self.began is None:
             self.began = time.perf_counter(), time.process_time()
-        super()._arrived(read)
-        self.left -= len(read.values)
+        super()._arrived(chunk)
+        self.left -= len(chunk)
         if self.left <= 0 and not self.engine.sequencer.is_catching_up:
             self.took = time.perf_counter() - self.began[0], time.process_time() - self.began[1]
             self.done.set()

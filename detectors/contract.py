@@ -165,8 +165,9 @@ class Detector(ABC):
 
     @classmethod
     def family(cls) -> str:
-        """The name of its module, its configuration table and its halts."""
-        return cls.__module__.rpartition(".")[2]
+        """The name of its file or folder, of its configuration table and in its halts."""
+        words = cls.__module__.split(".")
+        return words[1] if words[0] == "detectors" else words[-1]
 
     @classmethod
     def reason(cls, code: str) -> Reason:
@@ -213,7 +214,7 @@ class Detector(ABC):
 
 
 def every_detector() -> dict[str, type[Detector]]:
-    """All families, by name: whatever module of this folder holds a `Detector`."""
+    """All families, by name: whatever file or folder here holds a `Detector`."""
     for module in pkgutil.iter_modules(detectors.__path__):
         importlib.import_module(f"detectors.{module.name}")
     return dict(

@@ -33,6 +33,8 @@ LOGGED: Final = {
     "gateway.announced": ("gateway", "levels"),
     "halt.acknowledged": ("gateway", "halt_id", "state", "orders_refused", "working"),
 }
+# Through two clients a halt needs some turns of the loop, in which nothing else shall be judged.
+HALT_TURNS: Final = 12
 DEADLINE_S: Final = 1.0  # of one attempt to say how it went; the roads go on trying by themselves
 
 
@@ -67,7 +69,9 @@ class Performer:
     pagers: list[Alertmanager | Webhook] = field(default_factory=list)
     state: list[Message] = field(default_factory=list)  # what is true now: said again after a reconnect
     _seq: int = 0
+    _turns_due: int = 0  # of the loop, until the last halt has left
     _state_parts: int = 0
+    _newest_state: State | None = None  # commanded, and not said yet
     _stamped: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # our open halts as they went out
 
     def perform(self, command: Command) -> None:
@@ -90,6 +94,12 @@ class Performer:
                 self.save()
             case Record():
                 self._note(command)
+
+    async def let_halts_leave(self) -> None:
+        """Give the loop to the clients that carry a halt which was just commanded."""
+        while self._turns_due:
+            self._turns_due -= 1
+            await asyncio.sleep(0)
 
     def write(self, what: str, fields: Mapping[str, Any]) -> None:
         """One line into the audit trail."""
@@ -129,6 +139,7 @@ class Performer:
         road = road_of(stamped)
         self._spawn(self._by_kafka("halt", command.halt_id, road.kafka_topic, road.kafka_key, raw))
         self._spawn(self._by_mqtt("halt", command.halt_id, road.mqtt_topic, raw, retain=road.retain))
+        self._turns_due = HALT_TURNS
         if command.again:
             return
         self.metrics.halts(stamped["detector"]).inc()
@@ -169,8 +180,21 @@ class Performer:
     # --- what is said again and again ---------------------------------------------------------
 
     def _state(self, command: State) -> None:
-        """All open halts, whole; the parts of one state carry one time, by which they belong together."""
+        """Said when the halts that led to it have left: with many open ones it is long."""
         self.metrics.halts_open.set(len(command.open))
+        if self._newest_state is None:
+            self._spawn(self._say_state())
+        self._newest_state = command
+
+    async def _say_state(self) -> None:
+        for _ in range(HALT_TURNS):
+            await asyncio.sleep(0)
+        command, self._newest_state = self._newest_state, None
+        assert command is not None
+        self.state = self._state_messages(command)
+
+    def _state_messages(self, command: State) -> list[Message]:
+        """All open halts, whole; the parts of one state carry one time, by which they belong together."""
         issued_at = self.wall_ns()
         whole = [self._whole(halt) for halt in command.open]
         payloads = state_parts(whole, command.closed, command.policy_digest)
@@ -187,7 +211,7 @@ class Performer:
             self._spawn(self._by_kafka("state", "state/left", road.kafka_topic, road.kafka_key, None))
             self._spawn(self._by_mqtt("state", "state/left", road.mqtt_topic, b"", retain=True))
         self._state_parts = len(payloads)
-        self.state = messages
+        return messages
 
     def _whole(self, halt: Mapping[str, Any]) -> Mapping[str, Any]:
         """An open halt with all its fields: another issuer's as it came, ours as we sent it."""

@@ -9,6 +9,7 @@ A row's time is settled when its follower is known: one event dated a day ahead 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -148,13 +149,13 @@ class Sequencer:
         return self._queues.setdefault(part, Queue())
 
     def _take(self, batch: Batch) -> None:
+        """Each run of rows of one partition into its queue."""
         parts = batch.rows[:, ev.PART]
-        if len(batch) and not (parts == parts[0]).all():
-            for part in np.unique(parts).tolist():
-                self._take(Batch(batch.rows[parts == part], batch.text))
-        elif len(batch):
-            self._queue(int(parts[0])).take(batch)
-            self._rows += len(batch)
+        edges = [0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), len(batch)]
+        for first, end in itertools.pairwise(edges):
+            if first < end:
+                self._queue(int(parts[first])).take(Batch(batch.rows[first:end], batch.text))
+        self._rows += len(batch)
 
     def _merge(self, before: int | None) -> Iterator[Batch]:
         """What may go, in the order of time, in pieces that stay in the cache; each row is copied once."""
