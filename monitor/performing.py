@@ -21,8 +21,10 @@ from monitor.core.roads import left_state_roads, road_of, state_parts
 from monitor.edge.audit import AuditTrail
 from monitor.edge.clock import Clock
 from monitor.edge.kafka_out import DeadLetterBytes, DeadLetters, KafkaOut
+from monitor.edge.kafka_out import Outcome as KafkaOutcome
 from monitor.edge.metrics import Metrics
 from monitor.edge.mqtt_out import Message, MqttOut
+from monitor.edge.mqtt_out import Outcome as MqttOutcome
 from monitor.edge.pager import Alertmanager, Webhook
 
 # Words that a log line has for itself.
@@ -157,13 +159,16 @@ class Performer:
 
     async def _by_kafka(self, what: str, key: str, topic: str, kafka_key: str, raw: bytes | None) -> None:
         assert self.roads is not None
-        outcome = await self.roads.kafka.publish(topic, kafka_key, raw, DEADLINE_S)
-        self.settled(what, key, "kafka", ok=outcome.ok, latency_s=outcome.latency_s, detail=outcome.detail)
+        self._came_of(what, key, "kafka", await self.roads.kafka.publish(topic, kafka_key, raw, DEADLINE_S))
 
     async def _by_mqtt(self, what: str, key: str, topic: str, raw: bytes, *, retain: bool) -> None:
         assert self.roads is not None
         outcome = await self.roads.mqtt.publish(topic, raw, retain=retain, deadline_s=DEADLINE_S)
-        self.settled(what, key, "mqtt", ok=outcome.ok, latency_s=outcome.latency_s, detail=outcome.detail)
+        self._came_of(what, key, "mqtt", outcome)
+
+    def _came_of(self, what: str, key: str, road: str, outcome: KafkaOutcome | MqttOutcome) -> None:
+        if not outcome.superseded:  # else what goes in its place will say what became of it
+            self.settled(what, key, road, ok=outcome.ok, latency_s=outcome.latency_s, detail=outcome.detail)
 
     def settled(self, what: str, key: str, road: str, *, ok: bool, latency_s: float, detail: str) -> None:
         """Tell the engine what became of a halt or a page; of what is said each second only failures."""

@@ -34,6 +34,7 @@ from monitor.scenarios import History, registry
 from monitor.scenarios.day import MS_NS, ONSET_NS, SECOND_NS
 from monitor.serve import Unreachable
 from monitor.settings import load
+from monitor.trail_replay import replay_trail
 from monitor.warm import warm_up
 
 ROOT = Path(__file__).parent.parent
@@ -127,6 +128,11 @@ class TestARun:
         }
         assert again["policy_digest"] == document["first_halt"]["policy_digest"]
         assert again["quarantined"] == 0
+
+    def test_the_trails_facts_judged_again_give_its_commands_byte_for_byte(self, document):
+        config = load(Path(document["config"])) if document["config"] else load()
+        found = replay_trail(Path(document["recording"]), [Path(document["audit"])], config)
+        assert found.is_equal
 
     def test_the_trail_is_whole_and_signed_and_reaches_the_halt(self, document, run):
         keyring = load_keyring(run.folder / "keys" / "pinned.toml")

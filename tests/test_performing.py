@@ -27,13 +27,13 @@ class Road:
     def __init__(self, done, name):
         self.done, self.name, self.free, self.waiting = done, name, asyncio.Event(), 0
         self.free.set()
-        self.ok = True
+        self.ok, self.superseded = True, False
 
     async def publish(self, topic, *more, **options):
         await self.free.wait()
         raw = next((one for one in more if isinstance(one, bytes)), None)
         self.done.append((self.name, topic, raw))
-        return SimpleNamespace(ok=self.ok, latency_s=0.001, detail="")
+        return SimpleNamespace(ok=self.ok, latency_s=0.001, detail="", superseded=self.superseded)
 
 
 @pytest.fixture
@@ -113,6 +113,13 @@ async def test_evidence_is_kept_once_though_a_halt_is_sent_again(world):
     await turns()
     assert world.done.count(("evidence", "a" * 64)) == 1
     assert sum(one[0] == "mqtt" for one in world.done) == 2
+
+
+async def test_a_message_in_whose_place_a_newer_one_goes_is_no_failure(world):
+    world.kafka.ok, world.kafka.superseded = False, True
+    world.performer.perform(cmd.Halt(HALT))
+    await turns()
+    assert [said.road for said in world.told if isinstance(said, CommandSettled)] == ["mqtt"]
 
 
 async def test_a_state_names_our_halts_as_they_went_out_and_others_as_they_came(world):

@@ -89,6 +89,7 @@ class Ledger:
         self.one[t.UNKNOWN_ACCOUNT] = names.code(nm.ACCOUNT, UNKNOWN_ACCOUNT)
         self._out = np.zeros((POSTINGS_PER_RUN, po.COLUMNS), np.int64)
         self._args = tuple(self.tables.values())
+        self._attributes: dict[int, Mapping[str, str]] = {}
         self._room = 0  # rows that may come before an index could be more than half full
 
     def post(self, batch: Batch) -> Iterator[Postings]:
@@ -157,10 +158,14 @@ class Ledger:
         }
         return {name: int(self.one[column]) for name, column in columns.items()}
 
-    def attributes(self, who: int) -> dict[str, str]:
-        """An attribution in words; what is absent is left out."""
-        kinds = zip(t.WHO_KINDS, WHO_NAME_KINDS, self.tables["who64"][who, : t.WHO_KEYS], strict=True)
-        return {kind: self.names.text(name_kind, int(code)) for kind, name_kind, code in kinds if code > 0}
+    def attributes(self, who: int) -> Mapping[str, str]:
+        """An attribution in words; what is absent is left out.  A breach may ask for all of them at once."""
+        known = self._attributes.get(who)
+        if known is None:
+            kinds = zip(t.WHO_KINDS, WHO_NAME_KINDS, self.tables["who64"][who, : t.WHO_KEYS], strict=True)
+            known = {k: self.names.text(name_kind, int(code)) for k, name_kind, code in kinds if code > 0}
+            self._attributes[who] = known  # no attribution is ever another's later
+        return known
 
     def sent_since(self, since_ns: int) -> list[int]:
         """Attributions that have sent an order at or after this time."""
@@ -203,6 +208,7 @@ class Ledger:
         if set(state) != set(self.tables):
             msg = f"ledger: a snapshot of {sorted(state)}, not of {sorted(self.tables)}"
             raise ValueError(msg)
+        self._attributes.clear()
         self._restore_indexes(state)
         used = self._used()
         for name, table in self.tables.items():

@@ -323,7 +323,7 @@ class Engine:
             return scope
         return widened(sorted(alike, key=lambda other: other.text), self._flow(breach.row), stoppable)
 
-    def _flow(self, row: int) -> list[dict[str, str]]:
+    def _flow(self, row: int) -> list[Mapping[str, str]]:
         """Every attribution seen until this row, in words: what the batch holds behind it is not yet."""
         seen = int(self.ledger.one[ledger_tables.N_WHOS])
         if self._judged is not None and row >= 0:

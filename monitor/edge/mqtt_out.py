@@ -51,6 +51,7 @@ class Outcome:
     ok: bool
     latency_s: float
     detail: str = ""
+    superseded: bool = False  # no failure: a newer message of the same topic goes in its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class MqttOut:
         topic = letter.message.topic
         older = self._outbox.pop(topic, None)
         if older is not None:
-            _settle(older, Outcome(ok=False, latency_s=_age_s(older), detail="a newer one took its place"))
+            _settle(older, Outcome(ok=False, latency_s=_age_s(older), superseded=True))
         elif len(self._outbox) >= OUTBOX_TOPICS_MAX:
             return Outcome(ok=False, latency_s=0.0, detail=f"{OUTBOX_TOPICS_MAX} topics are waiting already")
         self._send(letter)  # raises for what is no topic, before it is kept

@@ -109,7 +109,7 @@ async def test_of_a_key_only_the_latest_waits():
         first = asyncio.ensure_future(out.kafka.publish("lease", "m-1", b"1", 5))
         await asyncio.sleep(0.05)
         second = await out.kafka.publish("lease", "m-1", b"2", 0.1)
-        assert "took its place" in (await first).detail
+        assert (await first).superseded
         assert not second.ok
         assert out.kafka.waiting == 1
         await until(lambda: out.links)

@@ -96,7 +96,7 @@ async def test_of_a_topic_only_the_latest_waits_and_nobody_waits_past_the_deadli
         began = time.monotonic()
         second = await out.mqtt.publish(LEASE, b"2", deadline_s=0.2)
         assert 0.15 < time.monotonic() - began < 0.4
-        assert "took its place" in (await first).detail
+        assert (await first).superseded
         assert not second.ok
         assert out.mqtt.waiting == 1
         await until(lambda: out.links)

@@ -28,6 +28,7 @@ class Outcome:
     ok: bool
     latency_s: float
     detail: str = ""
+    superseded: bool = False  # no failure: a newer message of the same key goes in its place
 
 
 def producer_of(client: Mapping[str, Any], **options: Any) -> AIOKafkaProducer:

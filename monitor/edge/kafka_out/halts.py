@@ -79,7 +79,7 @@ class KafkaOut:
         letter = _Letter(topic, key, value, time.monotonic(), asyncio.get_running_loop().create_future())
         older = self._outbox.pop((topic, key), None)
         if older is not None:
-            _settle(older, Outcome(ok=False, latency_s=_age_s(older), detail="a newer one took its place"))
+            _settle(older, Outcome(ok=False, latency_s=_age_s(older), superseded=True))
         elif len(self._outbox) >= OUTBOX_KEYS_MAX:
             return Outcome(ok=False, latency_s=0.0, detail=f"{OUTBOX_KEYS_MAX} keys are waiting already")
         self._outbox[(topic, key)] = letter
