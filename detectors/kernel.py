@@ -12,7 +12,7 @@ import functools
 import hashlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -38,15 +38,29 @@ def _sources(file: Path, seen: set[Path]) -> set[Path]:
 
 @functools.cache  # a dozen digests look at the same files: reading each once saves seconds of a start
 def _imported(file: Path) -> tuple[Path, ...]:
-    imported: list[str] = []
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    """A package's contents page counts only where a name comes from it, not on the way to a module."""
+    sources: list[Path | None] = []
+    for node in _executed(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
-            imported += (alias.name for alias in node.names)
+            sources += (_source(alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            imported += (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
-    modules = [ROOT.joinpath(*name.split(".")) for name in imported]
-    sources = (source for one in modules for source in (one.with_suffix(".py"), one / "__init__.py"))
-    return tuple(source for source in sources if source.is_file())
+            whole = _source(node.module)
+            sources += (_source(f"{node.module}.{alias.name}") or whole for alias in node.names)
+    return tuple(source for source in sources if source is not None)
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes below one; what stands there for the type checker only, compiled code never sees."""
+    for below in ast.iter_child_nodes(node):
+        if not (isinstance(below, ast.If) and ast.unparse(below.test) == "TYPE_CHECKING"):
+            yield below
+            yield from _executed(below)
+
+
+def _source(module: str) -> Path | None:
+    """The file of a module of ours."""
+    base = ROOT.joinpath(*module.split("."))
+    return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
 
 
 @functools.cache
