@@ -90,14 +90,20 @@ class Timed(Monitor):
         self.began: tuple[float, float] | None = None
         self.done = asyncio.Event()
 
-    def _arrived(self, chunk: Chunk) -> None:
-        if self.began is None:
-            self.began = time.perf_counter(), time.process_time()
-        super()._arrived(chunk)
-        self.left -= len(chunk)
-        if self.left <= 0 and not self.engine.sequencer.is_catching_up:
-            self.took = time.perf_counter() - self.began[0], time.process_time() - self.began[1]
-            self.done.set()
+    def _start(self, tasks: asyncio.TaskGroup) -> None:
+        super()._start(tasks)
+        judge = self.feed.arrived
+
+        def arrived(chunk: Chunk) -> None:
+            if self.began is None:
+                self.began = time.perf_counter(), time.process_time()
+            judge(chunk)
+            self.left -= len(chunk)
+            if self.left <= 0 and not self.engine.sequencer.is_catching_up:
+                self.took = time.perf_counter() - self.began[0], time.process_time() - self.began[1]
+                self.done.set()
+
+        self.feed.arrived = arrived  # type: ignore[method-assign]
 
 
 async def ours(configuration: Path, events: int) -> dict[str, Any]:

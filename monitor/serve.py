@@ -14,74 +14,44 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-import numpy as np
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
-from numpy.typing import NDArray
-
-from monitor.core import journal, snapshot
-from monitor.core.commands import Halt
-from monitor.core.decode import Decoder
+from monitor.core import journal
 from monitor.core.engine import Engine
-from monitor.core.envelope import Ignored
-from monitor.core.inputs import (
-    CommandSettled,
-    Input,
-    LinkChanged,
-    MessageRefused,
-    ReadingStarted,
-    RecordsArrived,
-    RecordsLost,
-    SourcePart,
-    TimePassed,
-)
+from monitor.core.inputs import CommandSettled, Input, LinkChanged, MessageRefused, TimePassed
 from monitor.core.judge import REASONS as QUARANTINE_REASONS
-from monitor.core.roads import ACKS, ALLOWANCES, COMMANDS, COMPACTED, LEASES, STATES
-from monitor.edge import login, logs
-from monitor.edge.allocator import map_tables_apart
-from monitor.edge.audit import AuditTrail, Keeping, RawRecord, TrailProblem
-from monitor.edge.clock import Clock, Tick
-from monitor.edge.http import Http
-from monitor.edge.kafka_fetch import fetch
-from monitor.edge.kafka_in import Chunk, Gap, KafkaIn, Source, Started
-from monitor.edge.kafka_out import DeadLetters, KafkaOut, make_topics
-from monitor.edge.kafka_out import Outcome as KafkaOutcome
+from monitor.core.roads import ACKS, COMMANDS, LEASES, STATES
+from monitor.edge import logs
+from monitor.edge.audit import RawRecord
+from monitor.edge.kafka_in import Chunk, KafkaIn, Source
 from monitor.edge.keys import KeyProblem, load_keyring, load_signer
 from monitor.edge.metrics import Metrics
-from monitor.edge.mqtt_out import Broker, Message, MqttOut
-from monitor.edge.mqtt_out import Outcome as MqttOutcome
-from monitor.edge.pager import Alertmanager, Webhook
-from monitor.edge.pager import Outcome as PageOutcome
-from monitor.edge.store import Store
+from monitor.feeding import Feed, OnRecords
 from monitor.hearing import Hearing
+from monitor.outside import Outside
 from monitor.performing import Performer, Roads
+from monitor.saving import Saving
 from monitor.settings import Config, ConfigError, Problem
 from monitor.settings.policy import policy_of
 from monitor.settings.reading import partitions_of, session_start_ns
-from monitor.settings.secrets import kafka_password, mqtt_password, webhook_url
-from monitor.warm import warm_up
 
-DEAD_LETTERS: Final = "risk.dlq.v1"
-REACH_S: Final = 8.0  # a broker that does not answer for so long is not there
-LAG_S_MIN: Final = 0.25
+if TYPE_CHECKING:
+    from monitor.core.commands import Halt
+    from monitor.core.envelope import Ignored
+    from monitor.edge.clock import Tick
+    from monitor.edge.kafka_out import Outcome as KafkaOutcome
+    from monitor.edge.mqtt_out import Message, MqttOut
+    from monitor.edge.mqtt_out import Outcome as MqttOutcome
+    from monitor.edge.pager import Outcome as PageOutcome
+
 LAST_WORDS_S: Final = 1.0
 INSIST_S: Final = 1.0
-EVIDENCE_AFTER_S: Final = 1.0  # Kafka keeps records for longer than that
-MIB: Final = 1024 * 1024
-
-OnRecords = Callable[[SourcePart, list[bytes], NDArray[np.int64], NDArray[np.int64]], None]
-
-
-class Unreachable(Exception):  # a fact about the world, not a fault of ours
-    """A server that is needed to start does not answer: its address, and what was tried."""
+EVIDENCE_AFTER_S: Final = 1.0  # a client is built for it, and the halt goes first; Kafka keeps records longer
 
 
 def run(config: Config, *, partitions: frozenset[int] | None = None) -> int:
@@ -108,27 +78,27 @@ class Monitor:
     """One running monitor.  `on_records` sees each record that is judged (for a recording)."""
 
     def __init__(
-        self, config: Config, *, partitions: frozenset[int] | None = None, on_records: OnRecords | None = None
+        self,
+        config: Config,
+        *,
+        partitions: frozenset[int] | None = None,
+        on_records: OnRecords | None = None,
+        outside: Outside | None = None,
     ) -> None:
         self.config = config
         self.log = logs.logger()
-        self.clock = Clock()
         self.boot = uuid.uuid4().hex
         self._on_records = on_records
         self._partitions = partitions_of(config.kafka.partitions) if partitions is None else partitions
         self._signer, self._keyring = _keys(config)
-        self._clients = _clients(config, self.boot)
+        self.outside = outside or Outside(config, self.boot)
+        self.clock = self.outside.clock
         self.engine = Engine(policy_of(config))
-        self._decoder = Decoder(self.engine.names)
-        self._allowed: set[int] = set()
         self._pending: list[list[int]] = []  # arrivals that are not in the trail yet: one line for many
         self._pending_holes: list[list[int]] = []
         self._facts: deque[Input] = deque()
         self._telling = False
-        self._saving: asyncio.Task[None] | None = None
         self._judging: list[asyncio.Task[None]] = []  # what tells the engine; ended before the last words
-        self._topic_ids: dict[str, bytes] = {}
-        self._restored_after: int | None = None  # line of the trail behind which our snapshot stood
         self._runners: list[asyncio.Task[None]] = []
         self._insisting: asyncio.TimerHandle | None = None
         self.ready = asyncio.Event()  # state restored, roads open
@@ -138,26 +108,17 @@ class Monitor:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until `stop`.  Raises `Unreachable` or `ConfigError` if it cannot begin."""
-        config = self.config
-        map_tables_apart()
-        await asyncio.to_thread(warm_up, config.detectors)
+        await self.outside.reach()
         _settle_garbage()
-        await _reach_kafka(self._clients[0], config.kafka.bootstrap_servers)
-        self.audit = _open_audit(config, self.clock.now_ns(), self._signer)
-        self._store = Store(config.snapshot.folder)
-        self._restore()
+        self.audit = self.outside.open_audit(self._signer)
         self.metrics = self._make_metrics()
-        self._http = Http(
-            config.http.host, config.http.port, exposition=self.metrics.exposition, not_ready=self._not_ready
-        )
-        try:
-            self.http_port = self._http.bind()
-        except OSError as taken:
-            where = f"{config.http.host}:{config.http.port}"
-            raise ConfigError(
-                config.source, [Problem("http.port", f"{where}: {taken.strerror}", "write a free port, or 0")]
-            ) from taken
-        made = await make_topics(self._clients[0], COMPACTED, [LEASES, ACKS, ALLOWANCES, DEAD_LETTERS])
+        self.saving = Saving(
+            self.engine, self.outside.open_store(), self.audit, self.clock, self.log, self.metrics,
+            self._flush, self.tell, lambda: self.kafka_in.topic_ids,
+        )  # fmt: skip
+        self.saving.restore()
+        self._http, self.http_port = self.outside.open_http(self.metrics.exposition, self._not_ready)
+        made = await self.outside.make_topics()
         self.log.info("topics.checked", **made)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -183,66 +144,14 @@ class Monitor:
 
     def _start(self, tasks: asyncio.TaskGroup) -> None:
         """Open the roads and begin to read, all in one group."""
-        config, client = self.config, self._clients[0]
-        self.kafka_in = KafkaIn(
-            client,
-            [
-                Source(one.topic, session_start_ns(config.telemetry, self.clock.now_ns()), whole=place > 0)
-                for place, one in enumerate(config.kafka.inputs)
-            ],
-            now_ns=self.clock.now_ns,
-            start={
-                (self.engine.parts[part].topic, self.engine.parts[part].partition): offset
-                for part, offset in self.engine.next_offsets.items()
-            },
-            topic_ids=self._topic_ids,
-            partitions=self._partitions,
-        )
-        halts_in = KafkaIn(
-            client,
-            [
-                Source(COMMANDS, whole=True),
-                Source(STATES, whole=True),
-                Source(ACKS, self.clock.now_ns(), whole=True),
-            ],
-            now_ns=self.clock.now_ns,
-            link="kafka_halts",
-        )
-        kafka_out = KafkaOut(
-            client, now_ns=self.clock.now_ns, on_link=self.tell, on_delivered=self._delivered_kafka
-        )
-        site = config.site
-        mqtt = MqttOut(
-            self._clients[1],
-            # Halts we hear by Kafka: a listener here would hide from us that nobody else listens.
-            [f"risk/v1/{quote(site, safe='')}/ack/+"],
-            now_ns=self.clock.now_ns,
-            on_link=self.tell,
-            on_delivered=self._delivered_mqtt,
-            will=self._will,
-            present=self._present,
-        )
-        dead = DeadLetters(client, DEAD_LETTERS, on_settled=self._buried)
-        pagers: list[Alertmanager | Webhook] = []
-        if config.pages.alertmanager_urls:
-            pagers.append(
-                Alertmanager(
-                    config.pages.alertmanager_urls,
-                    now_ns=self.clock.now_ns,
-                    on_settled=lambda key, outcome: self._paged("alertmanager", key, outcome),
-                )
-            )
-        hook = webhook_url(config)
-        if hook is not None:
-            pagers.append(
-                Webhook(
-                    hook,
-                    now_ns=self.clock.now_ns,
-                    on_settled=lambda key, outcome: self._paged("webhook", key, outcome),
-                )
-            )
+        config, outside = self.config, self.outside
+        kafka_out = outside.kafka_out(self.tell, self._delivered_kafka)
+        # Halts we hear by Kafka: a listener on MQTT would hide from us that nobody else listens.
+        acks = f"risk/v1/{quote(config.site, safe='')}/ack/+"
+        mqtt = outside.mqtt([acks], self.tell, self._delivered_mqtt, self._will, self._present)
+        dead, pagers = outside.dead_letters(self._buried), outside.pagers(self._paged)
         self.performer = Performer(
-            site=site,
+            site=config.site,
             env=config.env,
             issuer=config.issuer,
             boot=self.boot,
@@ -254,26 +163,49 @@ class Monitor:
             tasks=tasks,
             tell=self.tell,
             parts=lambda part: self.engine.parts[part],
-            save=lambda: self._save(tasks),
+            save=lambda: self.saving.begin(tasks),
             keep_evidence=lambda halt: self._keep_evidence(tasks, halt),
             roads=Roads(kafka_out, mqtt),
             dead_letters=dead,
             pagers=pagers,
         )
-        self._hearing = Hearing(self._keyring, site, config.env, config.issuer, self.boot, self._refused)
+        self.kafka_in = self._telemetry()
+        self.feed = Feed(
+            config, self.engine, self.kafka_in, self.clock, self.metrics, self.performer, self.tell,
+            self._on_records,
+        )  # fmt: skip
+        said = [Source(COMMANDS, whole=True), Source(STATES, whole=True)]
+        halts_in = outside.kafka_in([*said, Source(ACKS, self.clock.now_ns(), whole=True)], "kafka_halts")
+        self._hearing = Hearing(
+            self._keyring, config.site, config.env, config.issuer, self.boot, self._refused
+        )
+        restored_after = self.saving.restored_after
         self.performer.write(
             "monitor.started",
             {"boot": self.boot, "issuer": config.issuer, "version": version("knightwatch"),
-             "policy_digest": config.policy_digest, "restored": self._restored_after is not None,
-             "restored_after": self._restored_after},
+             "policy_digest": config.policy_digest, "restored": restored_after is not None,
+             "restored_after": restored_after},
         )  # fmt: skip
-        runners = (self.kafka_in, halts_in, kafka_out, mqtt, dead, self._http, *pagers)
-        for runner in runners:
+        for runner in (self.kafka_in, halts_in, kafka_out, mqtt, dead, self._http, *pagers):
             self._runners.append(tasks.create_task(runner.run()))
-        for work in (self._read_records(), self._read_roads(halts_in), self._read_mqtt(mqtt), self._tick()):
+        for work in (self.feed.run(), self._read_roads(halts_in), self._read_mqtt(mqtt), self._tick()):
             self._judging.append(tasks.create_task(work))
         self.ready.set()
         self.log.info("monitor.started", boot=self.boot, http_port=self.http_port)
+
+    def _telemetry(self) -> KafkaIn:
+        """The topics that are judged, from where the state that we have ends."""
+        engine, config = self.engine, self.config
+        begun_ns = session_start_ns(config.telemetry, self.clock.now_ns())
+        return self.outside.kafka_in(
+            [Source(one.topic, begun_ns, whole=place > 0) for place, one in enumerate(config.kafka.inputs)],
+            start={
+                (engine.parts[part].topic, engine.parts[part].partition): offset
+                for part, offset in engine.next_offsets.items()
+            },
+            topic_ids=self.saving.restored_topic_ids,
+            partitions=self._partitions,
+        )
 
     async def _say_goodbye(self) -> None:
         """The last words before a wanted end: nobody judges here any more; and what we know, saved."""
@@ -287,9 +219,7 @@ class Monitor:
             roads.mqtt.publish(message.topic, message.payload, deadline_s=LAST_WORDS_S),
             roads.kafka.publish(LEASES, self.config.issuer, message.payload, LAST_WORDS_S),
         )
-        if self._saving is not None:
-            await asyncio.wait({self._saving}, timeout=LAST_WORDS_S * 10)
-        await self._write_snapshot()
+        await self.saving.finish(LAST_WORDS_S * 10)
 
     # --- facts --------------------------------------------------------------------------------
 
@@ -330,54 +260,6 @@ class Monitor:
             self._pending, self._pending_holes = [], []
             self.performer.write(journal.ARRIVED, fields)
 
-    async def _read_records(self) -> None:
-        async for fact in self.kafka_in.read():
-            if isinstance(fact, Chunk):
-                began_s = time.perf_counter()
-                self._arrived(fact)
-                self.metrics.handle_seconds.observe(time.perf_counter() - began_s)
-                await self.performer.let_halts_leave()
-            elif isinstance(fact, Started):
-                self.tell(ReadingStarted(fact.topic, fact.partition, fact.offset, fact.why))
-            elif isinstance(fact, Gap):
-                self.metrics.gaps(fact.why).inc()
-                now_ns = self.clock.now_ns()
-                self.tell(RecordsLost(fact.topic, fact.partition, fact.first, fact.end, fact.why, now_ns))
-            else:
-                self._linked(fact)
-
-    def _arrived(self, chunk: Chunk) -> None:
-        """Judge a chunk at once: by partition each of the four would cost as much as all."""
-        reads = [(self._part(read.topic, read.partition), read) for read in chunk.parts]
-        values = [value for _, read in reads for value in read.values]
-        parts = np.repeat([part for part, _ in reads], [len(read.values) for _, read in reads])
-        offsets = np.concatenate([read.offsets for _, read in reads])
-        arrived_ns = np.concatenate([read.arrived_ns for _, read in reads])
-        decoded = self._decoder.decode(values, parts, offsets, arrived_ns)
-        if self._on_records is not None:
-            for part, read in reads:
-                self._on_records(self.engine.parts[part], read.values, read.offsets, read.arrived_ns)
-        self.metrics.events.inc(decoded.events)
-        if decoded.passed_over:
-            self.metrics.passed_over.inc(decoded.passed_over)
-        ranges = tuple((part, int(read.offsets[0]), int(read.next_offset) - 1) for part, read in reads)
-        ends = tuple((part, int(read.end_offset)) for part, read in reads)
-        holes = tuple(
-            (part, first, last)
-            for part, read in reads
-            for first, last in _holes(read.offsets, read.next_offset)
-        )
-        self.tell(RecordsArrived(decoded.batch, ranges, decoded.quarantined, ends, holes))
-
-    def _part(self, topic: str, partition: int) -> int:
-        part = self.engine.part_of(SourcePart(topic, partition))
-        if part not in self._allowed:
-            self._allowed.add(part)
-            for one in self.config.kafka.inputs:
-                if one.topic == topic:
-                    self._decoder.allow(part, sources=one.sources, kinds=one.kinds)
-        return part
-
     async def _read_roads(self, halts_in: KafkaIn) -> None:
         async for fact in halts_in.read():
             if isinstance(fact, Chunk):
@@ -385,7 +267,7 @@ class Monitor:
                     for value in part.values:
                         self._hear(value)
             elif isinstance(fact, LinkChanged) and fact.link == "kafka_halts":
-                self._linked(fact)
+                self.feed.linked(fact)
 
     async def _read_mqtt(self, mqtt: MqttOut) -> None:
         async for message in mqtt.read():
@@ -404,41 +286,19 @@ class Monitor:
     async def _tick(self) -> None:
         async for tick in self.clock.ticks():
             self._measure(tick)
-            self.tell(TimePassed(tick.wall_ns, self._lagging()))
-
-    def _lagging(self) -> tuple[int, ...]:
-        """Parts that may hold records which we have not judged; of one that never answered nobody knows."""
-        lag, ends = self.kafka_in.lag(), self.kafka_in.ends
-        lagging = []
-        for index, part in enumerate(self.engine.parts):
-            key = (part.topic, part.partition)
-            behind = lag.get(key)
-            if behind is None:  # reading has not begun; later it is a partition that is not ours
-                if not lag:
-                    lagging.append(index)
-            elif key not in ends or (
-                behind.records and (behind.seconds >= LAG_S_MIN or behind.seconds == 0.0)
-            ):
-                lagging.append(index)
-        return tuple(lagging)
+            self.tell(TimePassed(tick.wall_ns, self.feed.lagging()))
 
     def _measure(self, tick: Tick) -> None:
         metrics = self.metrics
         metrics.loop_seconds.observe(tick.late_ns / 1e9)
         metrics.clock_skew.set(tick.skew_ns / 1e9)
-        for (topic, partition), behind in self.kafka_in.lag().items():
-            metrics.lag_seconds(topic, partition).set(behind.seconds)
-            metrics.lag_records(topic, partition).set(behind.records)
+        self.feed.measure()
         roads = self.performer.roads
         if roads is not None:
             metrics.outbox("kafka").set(roads.kafka.waiting)
             metrics.outbox("mqtt").set(roads.mqtt.waiting)
         unanswered = sum(bool(waiting.missing) for waiting in self.engine.follow_up.waiting.values())
         metrics.halts_unacknowledged.set(unanswered)
-
-    def _linked(self, changed: LinkChanged) -> None:
-        self.metrics.link_up(changed.link).set(changed.up)
-        self.tell(changed)
 
     # --- outcomes that come late --------------------------------------------------------------
 
@@ -477,66 +337,23 @@ class Monitor:
         """What is true now, for a broker that may have lost it."""
         return tuple(self.performer.state)
 
-    # --- memory -------------------------------------------------------------------------------
-
-    def _save(self, tasks: asyncio.TaskGroup) -> None:
-        if self._saving is None or self._saving.done():
-            self._saving = tasks.create_task(self._write_snapshot())
-
-    async def _write_snapshot(self) -> None:
-        self._flush()
-        state = self.engine.snapshot()
-        ids = {topic: identity.hex() for topic, identity in self.kafka_in.topic_ids.items()}
-        state["shell"] = {"topic_ids": ids, "audit_lines": self.audit.head.count}
-        at_ns = self.clock.now_ns()
-        try:
-            pieces = await asyncio.to_thread(snapshot.encode, state)
-            await asyncio.to_thread(self._store.save, pieces, at_ns)
-        except OSError as broken:
-            self.metrics.snapshot_failures.inc()
-            self.tell(
-                CommandSettled("snapshot", "snapshot", "disk", ok=False, at_ns=at_ns, detail=str(broken))
-            )
-            return
-        self.metrics.snapshot_saved(at_ns)
-
-    def _restore(self) -> None:
-        state, wrong = self._store.load(snapshot.decode, snapshot.BadSnapshot)
-        for what in wrong:
-            self.log.error("snapshot.set_aside", what=what)
-            self.audit.append("snapshot.set_aside", {"what": what}, self.clock.now_ns())
-        if state is None:
-            self.log.warning("state.cold", why="no snapshot: reading from the session's start")
-            return
-        self.engine.restore(state)
-        self._topic_ids = {topic: bytes.fromhex(text) for topic, text in state["shell"]["topic_ids"].items()}
-        self._restored_after = state["shell"]["audit_lines"]
-        self.log.info(
-            "state.restored", offsets=len(self.engine.next_offsets), open=len(self.engine.halts.open)
-        )
-
     def _keep_evidence(self, tasks: asyncio.TaskGroup, halt: Halt) -> None:
         tasks.create_task(self._copy_evidence(halt))
 
     async def _copy_evidence(self, halt: Halt) -> None:
-        await asyncio.sleep(EVIDENCE_AFTER_S)  # a client is built for it, and the halt goes first
+        await asyncio.sleep(EVIDENCE_AFTER_S)
         parts = self.engine.parts
         wanted = [
             (parts[part].topic, parts[part].partition, first, last) for part, first, last in halt.evidence
         ]
-        found = await fetch(self._clients[0], wanted)
+        found = await self.outside.fetch(wanted)
         records = [RawRecord(*record) for record in found]
         self.audit.keep_evidence(halt.halt_id, records, self.clock.now_ns())
 
     # --- what others ask ----------------------------------------------------------------------
 
     def _not_ready(self) -> list[str]:
-        reasons = [] if self.ready.is_set() else ["state is not restored yet"]
-        limit_s = self.config.http.lag_s_max
-        for (topic, partition), behind in self.kafka_in.lag().items():
-            if behind.seconds > limit_s:
-                reasons.append(f"{topic}/{partition} lags {behind.seconds:.0f} s; {limit_s} s are allowed")
-        return reasons
+        return self.feed.late() if self.ready.is_set() else ["state is not restored yet"]
 
     def _make_metrics(self) -> Metrics:
         return Metrics(
@@ -559,13 +376,6 @@ def _settle_garbage() -> None:
     gc.set_threshold(100_000, 20, 20)
 
 
-def _holes(offsets: NDArray[np.int64], next_offset: int) -> list[tuple[int, int]]:
-    """Runs of offsets between those of records, and before the next one, that hold none."""
-    following = np.append(offsets[1:], next_offset)
-    before = np.flatnonzero(following - offsets > 1)
-    return [(int(offsets[at]) + 1, int(following[at]) - 1) for at in before]
-
-
 def _keys(config: Config) -> tuple[Any, Any]:
     try:
         return load_signer(config.keys.signing_key_file), load_keyring(config.keys.pinned_keys_file)
@@ -573,42 +383,3 @@ def _keys(config: Config) -> tuple[Any, Any]:
         raise ConfigError(
             config.source, [Problem("keys", str(wrong), "knightwatch config keygen makes them")]
         ) from wrong
-
-
-def _clients(config: Config, boot: str) -> tuple[dict[str, Any], Broker]:
-    """How both brokers are spoken to."""
-    mqtt = config.mqtt
-    try:
-        kafka = login.kafka_client(
-            config.kafka, kafka_password(config), client_id=f"knightwatch-{config.issuer}"
-        )
-        tls = login.mqtt_tls(mqtt)
-    except OSError as wrong:
-        raise ConfigError(
-            config.source, [Problem("kafka or mqtt", str(wrong), "name PEM files that belong together")]
-        ) from wrong
-    name = mqtt.client_id or f"knightwatch-{config.issuer}-{boot[:8]}"
-    return kafka, Broker(mqtt.host, mqtt.port, name, mqtt.username, mqtt_password(config), tls)
-
-
-def _open_audit(config: Config, at_ns: int, signer: Any) -> AuditTrail:
-    keeping = Keeping(file_bytes_max=config.audit.rotate_mib * MIB, keep_days=config.audit.keep_days)
-    try:
-        return AuditTrail(config.audit.folder, at_ns=at_ns, signer=signer, keeping=keeping)
-    except TrailProblem as wrong:
-        raise ConfigError(
-            config.source, [Problem("audit.folder", str(wrong), "write a folder of our own")]
-        ) from wrong
-
-
-async def _reach_kafka(client: Mapping[str, Any], address: str) -> None:
-    """One answer from a broker, or `Unreachable`."""
-    asked = AIOKafkaClient(**client, request_timeout_ms=3_000)
-    try:
-        async with asyncio.timeout(REACH_S):
-            await asked.bootstrap()
-    except (KafkaError, OSError, TimeoutError) as broken:
-        why = str(broken) or type(broken).__name__
-        raise Unreachable(f"no Kafka broker answers at {address} within {REACH_S:.0f} s: {why}") from broken
-    finally:
-        await asyncio.wait({asyncio.ensure_future(asked.close())}, timeout=2.0)

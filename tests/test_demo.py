@@ -29,10 +29,10 @@ from monitor.edge.audit import verify
 from monitor.edge.audit.reader import read
 from monitor.edge.keys import load_keyring
 from monitor.edge.store import Store
+from monitor.outside import Unreachable
 from monitor.replay import replay
 from monitor.scenarios import History, registry
 from monitor.scenarios.day import MS_NS, ONSET_NS, SECOND_NS
-from monitor.serve import Unreachable
 from monitor.settings import load
 from monitor.trail_replay import replay_trail
 from monitor.warm import warm_up

@@ -59,7 +59,7 @@ def run(
         mine = partitions_of(loaded.kafka.partitions if partitions is None else partitions)
     except ValueError as wrong:
         raise CannotError(USAGE, f"--partitions: {wrong}") from wrong
-    from monitor.serve import Unreachable
+    from monitor.outside import Unreachable
     from monitor.serve import run as serve
 
     try:

@@ -20,11 +20,12 @@ from monitor.demo.gateways import Brokers, Gateways, ended
 from monitor.demo.plan import SINCE_NS, UNSTOPPED_NS, ToldScenario, event_time
 from monitor.demo.recording import Recording
 from monitor.edge.clock import Clock
+from monitor.feeding import OnRecords
 from monitor.scenarios.day import host_name
 from monitor.scenarios.fleet import Fleet
 from monitor.scenarios.knight import ERROR_ACCOUNT
 from monitor.scenarios.rows import HOSTS
-from monitor.serve import Monitor, OnRecords
+from monitor.serve import Monitor
 from monitor.settings import Config
 
 GATEWAYS: Final = tuple(host_name(host) for host in range(1, HOSTS + 1))

@@ -18,8 +18,8 @@ from monitor.demo.recording import Recording
 from monitor.demo.view import View
 from monitor.edge import logs
 from monitor.edge.embedded import EmbeddedKafka, EmbeddedMqtt
+from monitor.outside import DEAD_LETTERS
 from monitor.scenarios import registry
-from monitor.serve import DEAD_LETTERS
 from monitor.settings import Config
 from monitor.settings.load import default_file
 from monitor.settings.sections import Audit, Http, InputTopic, Kafka, Keys, Mqtt, Pages, Snapshot

@@ -11,7 +11,7 @@ from monitor.core.phone import money
 
 if TYPE_CHECKING:
     from monitor.demo.morning import Morning
-    from monitor.serve import OnRecords
+    from monitor.feeding import OnRecords
 
 LINE_EVERY_S: Final = 1.0
 NEW_YORK: Final = timezone(timedelta(hours=-4))  # in August

@@ -1,0 +1,142 @@
+"""From what a Kafka client read to facts: records decoded, named by their part; and how far we are behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.decode import Decoder
+from monitor.core.inputs import Input, LinkChanged, ReadingStarted, RecordsArrived, RecordsLost, SourcePart
+from monitor.edge.kafka_in import Chunk, Gap, KafkaIn, Started
+
+if TYPE_CHECKING:
+    from monitor.core.engine import Engine
+    from monitor.edge.clock import Clock
+    from monitor.edge.metrics import Metrics
+    from monitor.performing import Performer
+    from monitor.settings import Config
+
+LAG_S_MIN: Final = 0.25
+
+OnRecords = Callable[[SourcePart, list[bytes], NDArray[np.int64], NDArray[np.int64]], None]
+
+
+class Feed:
+    """Telemetry into the engine.  `on_records` sees each record that is judged (for a recording)."""
+
+    def __init__(
+        self,
+        config: Config,
+        engine: Engine,
+        kafka_in: KafkaIn,
+        clock: Clock,
+        metrics: Metrics,
+        performer: Performer,
+        tell: Callable[[Input], None],
+        on_records: OnRecords | None,
+    ) -> None:
+        self._config = config
+        self._engine = engine
+        self.kafka_in = kafka_in
+        self._clock = clock
+        self._metrics = metrics
+        self._performer = performer
+        self._tell = tell
+        self._on_records = on_records
+        self._decoder = Decoder(engine.names)
+        self._allowed: set[int] = set()
+
+    async def run(self) -> None:
+        async for fact in self.kafka_in.read():
+            if isinstance(fact, Chunk):
+                began_s = time.perf_counter()
+                self.arrived(fact)
+                self._metrics.handle_seconds.observe(time.perf_counter() - began_s)
+                await self._performer.let_halts_leave()
+            elif isinstance(fact, Started):
+                self._tell(ReadingStarted(fact.topic, fact.partition, fact.offset, fact.why))
+            elif isinstance(fact, Gap):
+                self._metrics.gaps(fact.why).inc()
+                now_ns = self._clock.now_ns()
+                self._tell(RecordsLost(fact.topic, fact.partition, fact.first, fact.end, fact.why, now_ns))
+            else:
+                self.linked(fact)
+
+    def arrived(self, chunk: Chunk) -> None:
+        """Judge a chunk at once: by partition each of the four would cost as much as all."""
+        reads = [(self._part(read.topic, read.partition), read) for read in chunk.parts]
+        values = [value for _, read in reads for value in read.values]
+        parts = np.repeat([part for part, _ in reads], [len(read.values) for _, read in reads])
+        offsets = np.concatenate([read.offsets for _, read in reads])
+        arrived_ns = np.concatenate([read.arrived_ns for _, read in reads])
+        decoded = self._decoder.decode(values, parts, offsets, arrived_ns)
+        if self._on_records is not None:
+            for part, read in reads:
+                self._on_records(self._engine.parts[part], read.values, read.offsets, read.arrived_ns)
+        self._metrics.events.inc(decoded.events)
+        if decoded.passed_over:
+            self._metrics.passed_over.inc(decoded.passed_over)
+        ranges = tuple((part, int(read.offsets[0]), int(read.next_offset) - 1) for part, read in reads)
+        ends = tuple((part, int(read.end_offset)) for part, read in reads)
+        holes = tuple(
+            (part, first, last)
+            for part, read in reads
+            for first, last in _holes(read.offsets, read.next_offset)
+        )
+        self._tell(RecordsArrived(decoded.batch, ranges, decoded.quarantined, ends, holes))
+
+    def linked(self, changed: LinkChanged) -> None:
+        self._metrics.link_up(changed.link).set(changed.up)
+        self._tell(changed)
+
+    def lagging(self) -> tuple[int, ...]:
+        """Parts that may hold records which we have not judged; of one that never answered nobody knows."""
+        lag, ends = self.kafka_in.lag(), self.kafka_in.ends
+        lagging = []
+        for index, part in enumerate(self._engine.parts):
+            key = (part.topic, part.partition)
+            behind = lag.get(key)
+            if behind is None:  # reading has not begun; later it is a partition that is not ours
+                if not lag:
+                    lagging.append(index)
+            elif key not in ends or (
+                behind.records and (behind.seconds >= LAG_S_MIN or behind.seconds == 0.0)
+            ):
+                lagging.append(index)
+        return tuple(lagging)
+
+    def late(self) -> list[str]:
+        """Partitions that lag more than a ready monitor may."""
+        limit_s = self._config.http.lag_s_max
+        return [
+            f"{topic}/{partition} lags {behind.seconds:.0f} s; {limit_s} s are allowed"
+            for (topic, partition), behind in self.kafka_in.lag().items()
+            if behind.seconds > limit_s
+        ]
+
+    def measure(self) -> None:
+        for (topic, partition), behind in self.kafka_in.lag().items():
+            self._metrics.lag_seconds(topic, partition).set(behind.seconds)
+            self._metrics.lag_records(topic, partition).set(behind.records)
+
+    def _part(self, topic: str, partition: int) -> int:
+        part = self._engine.part_of(SourcePart(topic, partition))
+        if part not in self._allowed:
+            self._allowed.add(part)
+            for one in self._config.kafka.inputs:
+                if one.topic == topic:
+                    self._decoder.allow(part, sources=one.sources, kinds=one.kinds)
+        return part
+
+
+def _holes(offsets: NDArray[np.int64], next_offset: int) -> list[tuple[int, int]]:
+    """Runs of offsets between those of records, and before the next one, that hold none."""
+    if offsets[-1] - offsets[0] == len(offsets) - 1 and offsets[-1] + 1 == next_offset:
+        return []
+    following = np.append(offsets[1:], next_offset)
+    before = np.flatnonzero(following - offsets > 1)
+    return [(int(offsets[at]) + 1, int(following[at]) - 1) for at in before]
