@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.child_parent import ChildParent, ChildParentSettings
+from detectors.child_parent import ChildParent, ChildParentSettings, tables
 from detectors.contract import Severity
 from monitor.core.decode import Decoder
 from monitor.scenarios import registry
@@ -439,9 +439,22 @@ def test_a_replace_told_before_its_order_counts_when_the_order_comes():
 # -- the whole -------------------------------------------------------------------------------------
 
 
-def test_a_setting_that_no_table_can_hold_is_refused():
-    with pytest.raises(ValueError, match="after_done_halt_count is from 1 to 16, not 17"):
-        Telling(ChildParent, {"after_done_halt_count": 17})
+@pytest.mark.parametrize("name", ["after_done_halt_count", "after_done_parents_count"])
+def test_a_count_beyond_what_is_remembered_is_refused(name):
+    for count in (1, 16):
+        assert getattr(ChildParentSettings(**{name: count}), name) == count
+    for count in (0, 17):
+        with pytest.raises(ValueError, match=f"{name} {count}; write 1 to 16"):
+            ChildParentSettings(**{name: count})
+
+
+def test_counts_beyond_what_is_remembered_are_refused_together():
+    with pytest.raises(ValueError, match="halt_count 17 and after_done_parents_count 0; write 1 to 16"):
+        ChildParentSettings(after_done_halt_count=17, after_done_parents_count=0)
+
+
+def test_the_kernels_read_every_setting_and_then_the_clock_bound():
+    assert len(ChildParentSettings().fixed()) == tables.L_CLOCK_BOUND
 
 
 def test_every_setting_explains_itself_and_names_its_unit():
