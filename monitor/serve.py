@@ -35,6 +35,7 @@ from monitor.feeding import Feed, OnRecords
 from monitor.hearing import Hearing
 from monitor.outside import Outside
 from monitor.performing import Performer, Roads
+from monitor.reloading import Reloading
 from monitor.saving import Saving
 from monitor.settings import Config, ConfigError, Problem
 from monitor.settings.policy import policy_of
@@ -70,7 +71,9 @@ async def _until_signal(config: Config, partitions: frozenset[int] | None) -> in
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked, number)
-    await Monitor(config, partitions=partitions).run(stop)
+    monitor = Monitor(config, partitions=partitions)
+    loop.add_signal_handler(signal.SIGHUP, monitor.read_configuration)
+    await monitor.run(stop)
     return status[0]
 
 
@@ -136,6 +139,11 @@ class Monitor:
             self.audit.close(self.clock.now_ns())
         self.log.info("monitor.stopped")
 
+    def read_configuration(self) -> None:
+        """Read the configuration's file again; before the roads are open there is nothing to change."""
+        if self.ready.is_set():
+            self.reloading.ask()
+
     def _insist(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cancel again who goes on: a library may swallow a cancellation (`wait_for` of Python 3.11)."""
         for task in self._runners:
@@ -188,7 +196,10 @@ class Monitor:
         )  # fmt: skip
         for runner in (self.kafka_in, halts_in, kafka_out, mqtt, dead, self._http, *pagers):
             self._runners.append(tasks.create_task(runner.run()))
-        for work in (self.feed.run(), self._read_roads(halts_in), self._read_mqtt(mqtt), self._tick()):
+        self.reloading = Reloading(config, self.clock, self.metrics, self.tell)
+        for work in (
+            self.feed.run(), self._read_roads(halts_in), self._read_mqtt(mqtt), self._tick(), self.reloading.run(),
+        ):  # fmt: skip
             self._judging.append(tasks.create_task(work))
         self.ready.set()
         self.log.info("monitor.started", boot=self.boot, http_port=self.http_port)
@@ -212,7 +223,7 @@ class Monitor:
         for work in self._judging:  # or a tick would say after them that we judge
             work.cancel()
         await asyncio.wait(self._judging)
-        message = self.performer.lease_message("blind", [{}], self.config.policy_digest)
+        message = self.performer.lease_message("blind", [{}], self.engine.policy.digest)
         roads = self.performer.roads
         assert roads is not None
         await asyncio.gather(
@@ -331,7 +342,7 @@ class Monitor:
 
     def _will(self) -> Message:
         """What MQTT says when we are gone: blind of everything, signed now."""
-        return self.performer.lease_message("blind", [{}], self.config.policy_digest)
+        return self.performer.lease_message("blind", [{}], self.engine.policy.digest)
 
     def _present(self) -> Iterable[Message]:
         """What is true now, for a broker that may have lost it."""

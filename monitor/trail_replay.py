@@ -21,10 +21,10 @@ from detectors.contract import Batch
 from monitor.core import journal, snapshot
 from monitor.core.decode import Decoder
 from monitor.core.engine import Engine
-from monitor.core.inputs import Quarantined, ReadingStarted, RecordsArrived, SourcePart
+from monitor.core.inputs import Input, PolicyRead, Quarantined, ReadingStarted, RecordsArrived, SourcePart
 from monitor.core.trail import GAP, Head, Line, read_line, write_line
 from monitor.edge.audit import read
-from monitor.settings import Config
+from monitor.settings import Config, load_text
 from monitor.settings.policy import policy_of
 
 # Lines that the shell writes about itself: neither facts nor commands of the engine.
@@ -73,6 +73,7 @@ class _Replay:
     def __init__(self, config: Config, recording: IO[bytes], saved_at: frozenset[int]) -> None:
         self._config, self._recording, self._saved_at = config, recording, saved_at
         self._snapshots: dict[int, bytes] = {}
+        self._policies = {config.policy_digest: config}  # every configuration that the trail has read so far
         self._expected: deque[tuple[str, Mapping[str, Any]]] = deque()
         self._facts = self._commands = self._records = self._restarts = 0
         self._begin(None)
@@ -93,11 +94,7 @@ class _Replay:
             if line.what == STARTED:
                 self._start(line)
             elif line.what not in OF_THE_SHELL:
-                happened = (
-                    self._arrived(line)
-                    if line.what == journal.ARRIVED
-                    else journal.fact_of(line.what, line.fields)
-                )
+                happened = self._fact_of(line)
                 if happened is None:
                     if not self._is_next(line):
                         return self._told(line)
@@ -113,8 +110,23 @@ class _Replay:
                 self._snapshots[line.n] = b"".join(snapshot.encode(self._engine.snapshot()))
         return self._told(None)  # commands behind the last line were cut off with the process: it was killed
 
+    def _fact_of(self, line: Line) -> Input | None:
+        if line.what == journal.ARRIVED:
+            return self._arrived(line)
+        if line.what == journal.POLICY:
+            read = load_text(line.fields["text"], f"line {line.n}")
+            self._policies[read.policy_digest] = read
+            return PolicyRead(policy_of(read), line.fields["text"], line.fields["at"])
+        return journal.fact_of(line.what, line.fields)
+
     def _start(self, line: Line) -> None:
         self._expected.clear()
+        named = line.fields["policy_digest"]
+        if named not in self._policies:
+            raise NotReplayable(
+                f"line {line.n}: it judged by policy {named[:8]}, which is not the one that is given"
+            )
+        self._config = self._policies[named]
         after = line.fields.get("restored_after")
         if after is None:
             if line.fields.get("restored"):

@@ -30,7 +30,7 @@ from detectors.ledger import Ledger
 from detectors.ledger import tables as ledger_tables
 from detectors.names import Names
 from detectors.scope import KINDS, Scope
-from monitor.core import phone
+from monitor.core import phone, reload
 from monitor.core.commands import Command, DeadLetter, Halt, Lease, Page, Record, Save, State
 from monitor.core.doubt import Doubt
 from monitor.core.follow_up import FollowUp, Late
@@ -44,6 +44,8 @@ from monitor.core.inputs import (
     MessageRefused,
     OperatorSaid,
     PeerSaid,
+    PolicyBroken,
+    PolicyRead,
     ReadingStarted,
     RecordsArrived,
     RecordsLost,
@@ -80,9 +82,10 @@ class Engine:
         view = View(
             self.names, self.ledger, policy.clock_bound_ns, policy.cold, policy.witnesses, policy.parented
         )
-        families = every_detector()
+        self._view = view
+        self._families = every_detector()
         self.detectors: dict[str, Detector] = {
-            name: families[name](chosen.settings, view) for name, chosen in policy.detectors.items()
+            name: self._families[name](chosen.settings, view) for name, chosen in policy.detectors.items()
         }
         self.parts: list[SourcePart] = []
         self.next_offsets: dict[int, int] = {}
@@ -126,6 +129,10 @@ class Engine:
                 commands = list(self._mark_lost(happened))
             case MessageRefused():
                 commands = list(self._suspect(happened))
+            case PolicyRead():
+                commands = list(self._change_policy(happened))
+            case PolicyBroken():
+                commands = list(self._keep_policy(happened.problems))
             case _:
                 assert_never(happened)
         return commands
@@ -548,6 +555,34 @@ class Engine:
         return State(
             tuple(self.halts.open.values()), tuple(self.halts.closed)[-CLOSED_TOLD_MAX:], self.policy.digest
         )
+
+    # --- policy -------------------------------------------------------------------------------
+
+    def _change_policy(self, read: PolicyRead) -> Iterator[Command]:
+        """Judge by another policy from here on, all detectors at once; what loosens under a halt waits."""
+        policy, waiting = reload.in_force(self.policy, read.policy, self.halts.open.values())
+        try:
+            detectors = reload.rebuilt(self.detectors, self.policy, policy, self._families, self._view)
+        except ValueError as unfit:
+            yield from self._keep_policy((str(unfit),))
+            return
+        taken = reload.differences(self.policy.detectors, policy.detectors)
+        self.policy, self.detectors = policy, detectors
+        yield Record(
+            "policy.changed",
+            {"digest": policy.digest, "changes": reload.told(taken), "waiting": reload.told(waiting)},
+        )
+        yield self._page_self("reload", "the configuration is in force again", "reload", resolved=True)
+        if waiting:
+            what = f"{len(waiting)} changes wait until halts are closed: {waiting[0].key} ..."
+            yield self._page_self("reload_waits", what, "reload")
+        yield self._state()
+
+    def _keep_policy(self, problems: Sequence[str]) -> Iterator[Command]:
+        """The old policy stays, and somebody must hear of it."""
+        yield Record("policy.kept", {"digest": self.policy.digest, "problems": list(problems)})
+        what = f"a changed configuration is not in force: {problems[0]}"
+        yield self._page_self("reload", what, "reload")
 
     # --- memory -------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from detectors.contract import Batch
+from monitor.core.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,23 @@ class TimePassed:
 
     now_ns: int
     lagging: tuple[int, ...] = ()  # parts that have records which we have not read
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRead:
+    """The configuration was read again, and holds no mistake; `text` is all of it, as TOML."""
+
+    policy: Policy
+    text: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyBroken:
+    """The configuration was read again, and cannot be used: every problem, by its key."""
+
+    problems: tuple[str, ...]
+    at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +169,6 @@ Input = (
     | ReadingStarted
     | RecordsLost
     | MessageRefused
+    | PolicyRead
+    | PolicyBroken
 )

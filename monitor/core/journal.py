@@ -19,6 +19,8 @@ from monitor.core.inputs import (
     MessageRefused,
     OperatorSaid,
     PeerSaid,
+    PolicyBroken,
+    PolicyRead,
     ReadingStarted,
     RecordsArrived,
     RecordsLost,
@@ -26,6 +28,7 @@ from monitor.core.inputs import (
 )
 
 ARRIVED: Final = "records.arrived"
+POLICY: Final = "policy.read"
 Line = tuple[str, dict[str, Any]]
 
 
@@ -73,6 +76,10 @@ def line_of_fact(happened: Input) -> Line:
                 "reason": happened.reason, "detail": happened.detail, "security": happened.is_security,
                 "at": happened.at_ns,
             }  # fmt: skip
+        case PolicyRead():
+            return POLICY, {"digest": happened.policy.digest, "text": happened.text, "at": happened.at_ns}
+        case PolicyBroken():
+            return "policy.broken", {"problems": list(happened.problems), "at": happened.at_ns}
         case LinkChanged():
             return "link.moved", {
                 "link": happened.link,
@@ -83,8 +90,10 @@ def line_of_fact(happened: Input) -> Line:
 
 
 def fact_of(what: str, fields: Mapping[str, Any]) -> Input | None:
-    """The fact of a line; None for a line that is none (a command, a checkpoint) or for arrivals."""
+    """The fact of a line; None for one that is none (a command, a checkpoint), for arrivals and policies."""
     match what:
+        case "policy.broken":
+            return PolicyBroken(tuple(fields["problems"]), fields["at"])
         case "time.passed":
             return TimePassed(fields["now"], tuple(fields["lagging"]))
         case "operator.heard":

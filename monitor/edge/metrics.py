@@ -165,6 +165,7 @@ class Metrics:
         self.loop_seconds = histogram("loop_latency_seconds", "How late the clock was read.", LOOP_BUCKETS)
         self.handle_seconds = histogram("handle_seconds", "Judging one chunk of records.", LOOP_BUCKETS)
         self.clock_skew = gauge("clock_skew_seconds", "Wall clock minus the time that we judge by.")
+        self.config_broken = gauge("config_broken", "1 while the configuration's file cannot be in force.")
         self._saved_ns = self._began_ns = now_ns()
         gauge("snapshot_age_seconds", "Since the last snapshot, or the start.").set_function(
             lambda: (now_ns() - self._saved_ns) / 1e9
