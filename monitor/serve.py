@@ -116,10 +116,10 @@ class Monitor:
         self.audit = self.outside.open_audit(self._signer)
         self.metrics = self._make_metrics()
         self.saving = Saving(
-            self.engine, self.outside.open_store(), self.audit, self.clock, self.log, self.metrics,
+            self.outside.open_store(), self.audit, self.clock, self.log, self.metrics,
             self._flush, self.tell, lambda: self.kafka_in.topic_ids,
         )  # fmt: skip
-        self.saving.restore()
+        self.engine, self._life = self.saving.restore(self.engine.policy)
         self._http, self.http_port = self.outside.open_http(self.metrics.exposition, self._not_ready)
         made = await self.outside.make_topics()
         self.log.info("topics.checked", **made)
@@ -194,12 +194,12 @@ class Monitor:
              "policy_digest": config.policy_digest, "restored": restored_after is not None,
              "restored_after": restored_after},
         )  # fmt: skip
+        self.tell(self._life)
         for runner in (self.kafka_in, halts_in, kafka_out, mqtt, dead, self._http, *pagers):
             self._runners.append(tasks.create_task(runner.run()))
         self.reloading = Reloading(config, self.clock, self.metrics, self.tell)
-        for work in (
-            self.feed.run(), self._read_roads(halts_in), self._read_mqtt(mqtt), self._tick(), self.reloading.run(),
-        ):  # fmt: skip
+        judging = (self.feed.run(), self._read_roads(halts_in), self._read_mqtt(mqtt), self._tick())
+        for work in (*judging, self.reloading.run()):
             self._judging.append(tasks.create_task(work))
         self.ready.set()
         self.log.info("monitor.started", boot=self.boot, http_port=self.http_port)

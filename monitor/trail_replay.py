@@ -31,7 +31,7 @@ from monitor.settings.policy import policy_of
 STARTED: Final = "monitor.started"
 OF_THE_SHELL: Final = frozenset(
     {STARTED, GAP, "trail.begun", "trail.reopened", "trail.closed", "file.opened", "file.removed",
-     "checkpoint.signed", "evidence.kept", "evidence.lost", "snapshot.set_aside"}
+     "checkpoint.signed", "evidence.kept", "evidence.lost", "policy.differs"}
 )  # fmt: skip
 _ARRIVAL: Final = re.compile(rb'\{"arrival_ts":(\d+)(,|(?=\s*\}))')
 
@@ -71,7 +71,8 @@ def _saved_at(trail: Sequence[Path]) -> frozenset[int]:
 
 class _Replay:
     def __init__(self, config: Config, recording: IO[bytes], saved_at: frozenset[int]) -> None:
-        self._config, self._recording, self._saved_at = config, recording, saved_at
+        self._given = self._config = config
+        self._recording, self._saved_at = recording, saved_at
         self._snapshots: dict[int, bytes] = {}
         self._policies = {config.policy_digest: config}  # every configuration that the trail has read so far
         self._expected: deque[tuple[str, Mapping[str, Any]]] = deque()
@@ -121,12 +122,7 @@ class _Replay:
 
     def _start(self, line: Line) -> None:
         self._expected.clear()
-        named = line.fields["policy_digest"]
-        if named not in self._policies:
-            raise NotReplayable(
-                f"line {line.n}: it judged by policy {named[:8]}, which is not the one that is given"
-            )
-        self._config = self._policies[named]
+        self._config = self._policies.get(line.fields.get("policy_digest", ""), self._given)
         after = line.fields.get("restored_after")
         if after is None:
             if line.fields.get("restored"):

@@ -15,6 +15,7 @@ from monitor.core.inputs import (
     GatewaySaid,
     LinkChanged,
     OperatorSaid,
+    PolicyRead,
     ReadingStarted,
     RecordsArrived,
     SourcePart,
@@ -24,6 +25,7 @@ from monitor.demo.recording import Recording
 from monitor.edge.audit import AuditTrail
 from monitor.settings import load_text
 from monitor.settings.policy import policy_of
+from monitor.settings.render import text_of
 from monitor.trail_replay import NotReplayable, record_of, replay_trail
 from tests.determinism import SECOND, morning, ticks_of
 
@@ -31,6 +33,9 @@ TOPIC = "trading.telemetry.v1"
 CONFIG = (
     'site = "demo"\nenv = "demo"\n[detectors.child_parent]\nmode = "armed"\n[telemetry]\nparented = [{}]\n'
 )
+
+
+RELOADED_AT = 3_700
 
 
 class Shell:
@@ -103,7 +108,12 @@ class Shell:
         engine = Engine(policy_of(self.config))
         engine.restore(snapshot.decode(raw))
         self.use(engine)
-        self.write("monitor.started", {"restored": True, "restored_after": after})
+        digest = self.config.policy_digest
+        self.write("monitor.started", {"restored": True, "restored_after": after, "policy_digest": digest})
+
+    def reload(self, text):
+        self.config = load_text(text)
+        self.tell(PolicyRead(policy_of(self.config), text_of(self.config), 7))
 
     def close(self):
         self.flush()
@@ -131,6 +141,8 @@ def day(tmp_path):
         shell.records(at % 2, events[at : at + 7], hole=at % 5 == 0)
         if at % 500 == 0:
             shell.restart()
+        if at == RELOADED_AT:
+            shell.reload(CONFIG.replace('mode = "armed"', 'mode = "armed"\nafter_done_high_count = 3'))
         for halt in list(shell.engine.halts.open.values()):
             if at % 300 < 7:
                 ack = {"type": "ack", "gateway": "g1", "halt_id": halt["halt_id"], "state": "applied"}
@@ -147,12 +159,13 @@ def day(tmp_path):
 
 
 def test_the_same_commands_come_out_byte_for_byte(day):
-    shell, recording, trail = day
-    found = replay_trail(recording, [trail], shell.config)
+    _, recording, trail = day
+    found = replay_trail(recording, [trail], load_text(CONFIG))
     assert found.is_equal, found
     assert found.records == len(morning())
     assert found.commands > 200
     assert found.restarts >= 2
+    assert any("policy.changed" in file.read_text() for file in trail.glob("audit-*"))
     assert any("halt.commanded" in file.read_text() for file in trail.glob("audit-*"))
 
 
@@ -166,16 +179,16 @@ def test_another_policy_gives_other_commands_and_the_first_is_named(day):
 
 
 def test_a_recording_that_was_changed_or_cut_is_found(day, tmp_path):
-    shell, recording, trail = day
+    _, recording, trail = day
     lines = recording.read_bytes().splitlines(keepends=True)
     late = next(
         n for n, line in enumerate(lines) if n > 6500 and b'"kind":"order_new"' in line and b"smars-8" in line
     )
     recording.write_bytes(b"".join(lines[:-20]))
     with pytest.raises(NotReplayable, match="the recording ends"):
-        replay_trail(recording, [trail], shell.config)
+        replay_trail(recording, [trail], load_text(CONFIG))
     recording.write_bytes(b"".join([*lines[:late], b"{}\n", *lines[late + 1 :]]))
-    assert not replay_trail(recording, [trail], shell.config).is_equal
+    assert not replay_trail(recording, [trail], load_text(CONFIG)).is_equal
 
 
 def test_the_command_says_equal_or_where_it_differs(day, tmp_path, capsys):
