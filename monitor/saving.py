@@ -1,20 +1,37 @@
-"""The engine's memory to disk and back: what we know, with the offsets that it belongs to, as one value."""
+"""The engine's memory to disk and back: what we know, with the offsets that it belongs to, as one value.
+
+Saving stands beside judging: the store's child sees memory as it was, and encodes, writes and syncs it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from monitor.core import snapshot
-from monitor.core.inputs import CommandSettled, Input
+from monitor.core.engine import Engine
+from monitor.core.inputs import CommandSettled, Input, LifeBegan
+from monitor.failpoints import failpoint
 
 if TYPE_CHECKING:
-    from monitor.core.engine import Engine
+    from monitor.core.policy import Policy
     from monitor.edge.audit import AuditTrail
     from monitor.edge.clock import Clock
     from monitor.edge.metrics import Metrics
-    from monitor.edge.store import Store
+
+
+class SnapshotStore(Protocol):
+    """Where snapshots lie."""
+
+    async def save(self, pieces: Callable[[], Iterable[bytes | memoryview]], at_ns: int) -> float:
+        """Write what `pieces` gives at this very call, whole or not at all; raises `OSError`.
+
+        Returns for how many seconds nobody could judge.
+        """
+
+    def load(self, decode: Callable[[bytes], Any], bad: type[Exception]) -> tuple[Any | None, list[str]]:
+        """The newest that can be decoded; and what was wrong with newer ones, which are set aside."""
 
 
 class Saving:
@@ -22,8 +39,7 @@ class Saving:
 
     def __init__(
         self,
-        engine: Engine,
-        store: Store,
+        store: SnapshotStore,
         audit: AuditTrail,
         clock: Clock,
         log: Any,
@@ -32,7 +48,6 @@ class Saving:
         tell: Callable[[Input], None],
         topic_ids: Callable[[], Mapping[str, bytes]],
     ) -> None:
-        self._engine = engine
         self._store = store
         self._audit = audit
         self._clock = clock
@@ -45,20 +60,28 @@ class Saving:
         self.restored_topic_ids: dict[str, bytes] = {}
         self.restored_after: int | None = None  # line of the trail behind which our snapshot stood
 
-    def restore(self) -> None:
-        """The newest state that can be read; what cannot is set aside, and said."""
-        state, wrong = self._store.load(snapshot.decode, snapshot.BadSnapshot)
+    def restore(self, policy: Policy) -> tuple[Engine, LifeBegan]:
+        """An engine with the newest state that can be read, and what it must be told of how that went."""
+        found, wrong = self._store.load(lambda raw: _read(raw, policy), snapshot.BadSnapshot)
         for what in wrong:
             self._log.error("snapshot.set_aside", what=what)
-            self._audit.append("snapshot.set_aside", {"what": what}, self._clock.now_ns())
-        if state is None:
-            self._log.warning("state.cold", why="no snapshot: reading from the session's start")
-            return
-        engine, shell = self._engine, state["shell"]
-        engine.restore(state)
-        self.restored_topic_ids = {topic: bytes.fromhex(text) for topic, text in shell["topic_ids"].items()}
-        self.restored_after = shell["audit_lines"]
-        self._log.info("state.restored", offsets=len(engine.next_offsets), open=len(engine.halts.open))
+        if found is None:
+            self._log.warning("state.cold", why="no snapshot can be read: reading from the session's start")
+            self._engine = Engine(policy)
+        else:
+            self._engine, shell, before = found
+            ids = shell["topic_ids"]
+            self.restored_topic_ids = {topic: bytes.fromhex(text) for topic, text in ids.items()}
+            self.restored_after = shell["audit_lines"]
+            if before != policy.digest:
+                fields = {"before": before, "after": policy.digest, "began_anew": self._engine.began_anew}
+                self._log.warning("policy.differs", **fields)
+                self._audit.append("policy.differs", fields, self._clock.now_ns())
+            known, stopped = len(self._engine.next_offsets), len(self._engine.halts.open)
+            self._log.info("state.restored", offsets=known, open=stopped)
+            failpoint("state.restored")
+        life = LifeBegan(found is not None, tuple(wrong), self._audit.was_found, self._clock.now_ns())
+        return self._engine, life
 
     def begin(self, tasks: asyncio.TaskGroup) -> None:
         """Save beside the stream, unless that is being done."""
@@ -72,14 +95,15 @@ class Saving:
         await self.save()
 
     async def save(self) -> None:
+        """What is known now, with all that led to it in the trail before it."""
         self._flush()
-        state = self._engine.snapshot()
         ids = {topic: identity.hex() for topic, identity in self._topic_ids().items()}
-        state["shell"] = {"topic_ids": ids, "audit_lines": self._audit.head.count}
+        shell = {"topic_ids": ids, "audit_lines": self._audit.head.count}
         at_ns = self._clock.now_ns()
         try:
-            pieces = await asyncio.to_thread(snapshot.encode, state)
-            await asyncio.to_thread(self._store.save, pieces, at_ns)
+            paused_s = await self._store.save(
+                lambda: snapshot.encode({**self._engine.snapshot(), "shell": shell}), at_ns
+            )
         except OSError as broken:
             self._metrics.snapshot_failures.inc()
             self._tell(
@@ -87,3 +111,20 @@ class Saving:
             )
             return
         self._metrics.snapshot_saved(at_ns)
+        self._log.info("snapshot.saved", paused_ms=round(paused_s * 1e3, 1))
+
+    def _say(self, what: str, fields: Mapping[str, Any], log: Callable[..., None]) -> None:
+        log(what, **fields)
+        self._audit.append(what, fields, self._clock.now_ns())
+
+
+def _read(raw: bytes, policy: Policy) -> tuple[Engine, Mapping[str, Any], str]:
+    """An engine as it was, what the shell knew, by which policy it judged.  Raises `BadSnapshot`."""
+    state = snapshot.decode(raw)
+    try:
+        engine, shell = Engine(policy), state["shell"]
+        engine.restore(state)
+        known = {name: shell[name] for name in ("topic_ids", "audit_lines")}
+        return engine, known, str(state["engine"]["policy_digest"])
+    except (ValueError, KeyError, TypeError, IndexError) as unfit:
+        raise snapshot.BadSnapshot(f"is not of this program: {type(unfit).__name__}: {unfit}") from unfit

@@ -35,6 +35,7 @@ class Doubt:
         self._read = self._broken = 0
         self._unreadable = False
         self._lost: set[str] = set()
+        self._is_cold = False
         self._lagging_since: dict[int, int] = {}
         self._paged: dict[str, str] = {}
         self._status: tuple[str, tuple[Mapping[str, str], ...], tuple[str, ...]] = ("judging", (), ())
@@ -59,6 +60,14 @@ class Doubt:
     def lost(self, lost: RecordsLost) -> None:
         """A run of records was never judged."""
         self._lost.add(f"records of {lost.topic}/{lost.partition} were lost")
+
+    def begin_cold(self) -> None:
+        """What was known is read again; until that is done, we see less than we should."""
+        self._is_cold = True
+
+    def forget(self, detector: str) -> None:
+        """A family began anew in the middle of a session."""
+        self._lost.add(f"detector {detector} began anew")
 
     def link(self, changed: LinkChanged) -> Iterator[Command]:
         """A socket opened or broke."""
@@ -107,6 +116,9 @@ class Doubt:
             for part, since in self._lagging_since.items()
             if passed.now_ns - since >= LAG_NS
         )
+        self._is_cold = self._is_cold and (not self._moved_at or bool(passed.lagging))
+        if self._is_cold:
+            late = (*late, "what an earlier life knew is read again")
         stale = sorted(question for question, result in results.items() if not result.is_known)
         if blind:
             self._status = ("blind", ({},), tuple(sorted(blind)))

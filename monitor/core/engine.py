@@ -40,6 +40,7 @@ from monitor.core.inputs import (
     CommandSettled,
     GatewaySaid,
     Input,
+    LifeBegan,
     LinkChanged,
     MessageRefused,
     OperatorSaid,
@@ -84,6 +85,7 @@ class Engine:
         )
         self._view = view
         self._families = every_detector()
+        self.began_anew: dict[str, str] = {}  # families that could not take their part of the snapshot: why
         self.detectors: dict[str, Detector] = {
             name: self._families[name](chosen.settings, view) for name, chosen in policy.detectors.items()
         }
@@ -111,6 +113,8 @@ class Engine:
         match happened:
             case RecordsArrived():
                 commands = list(self._judge_records(happened))
+            case LifeBegan():
+                commands = list(self._begin_life(happened))
             case TimePassed():
                 commands = list(self._judge_time(happened))
             case OperatorSaid(payload=payload):
@@ -160,6 +164,20 @@ class Engine:
             yield DeadLetter(broken)
         for batch in self.sequencer.offer(arrived.batch, arrived.ranges, arrived.end_offsets):
             yield from self._judge(batch)
+
+    def _begin_life(self, life: LifeBegan) -> Iterator[Command]:
+        """Never empty and happy: what an earlier life knew and this one does not, somebody must hear of."""
+        begun = "the last snapshot that can be read" if life.restored else "the session's start"
+        if not life.restored:
+            yield Record("state.cold", {"unreadable": len(life.unreadable)})
+        if life.unreadable or (life.lived_before and not life.restored):
+            self.doubt.begin_cold()
+            lost = "; ".join(life.unreadable) or "there is no snapshot of the life before"
+            yield self._page_self("snapshot", f"judging began from {begun}: {lost}", "snapshot_lost")
+        for name, why in self.began_anew.items():
+            self.doubt.forget(name)
+            what = f"detector {name} knows nothing of before: {why}"
+            yield self._page_self(f"began_anew/{name}", what, "detector_anew")
 
     def _begin(self, started: ReadingStarted) -> Iterator[Command]:
         """A partition's reading begins; from the session's start, there is no past that we have not seen."""
@@ -614,13 +632,21 @@ class Engine:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Back to a snapshot; families that it does not know start fresh.  `ValueError` if it is not one."""
+        """Back to a snapshot; `ValueError` if it is not one.
+
+        A family keeps its tables under other settings where they fit: thresholds are asked anew each
+        time, counts are facts.  One whose tables do not fit, or that the snapshot does not know, begins anew.
+        """
         own = state["engine"]
         self.names.restore(state["names"])
         self.ledger.restore(state["ledger"])
         for name, detector in self.detectors.items():
-            if f"detectors/{name}" in state:
-                detector.restore(state[f"detectors/{name}"])
+            try:
+                detector.restore(state.get(f"detectors/{name}", {}))
+            except ValueError as unfit:
+                was_here = f"detectors/{name}" in state
+                self.began_anew[name] = str(unfit) if was_here else "it was not configured"
+                self.detectors[name] = self._families[name](detector.settings, self._view)
         self.parts = [SourcePart(topic, partition) for topic, partition in own["parts"]]
         self.next_offsets = dict(own["next_offsets"])
         self._rungs = {(d, r, s): (Rung(rung), at_ns) for d, r, s, rung, at_ns in own["rungs"]}

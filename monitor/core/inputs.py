@@ -31,6 +31,16 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
+class LifeBegan:
+    """A process took up judging: with the memory of one before it, or from the session's start."""
+
+    restored: bool
+    unreadable: tuple[str, ...]  # snapshots that were set aside, the newest first
+    lived_before: bool  # the audit trail tells of an earlier life
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordsArrived:
     """Records of one or several partitions, decoded, in the order in which they were read."""
 
@@ -159,7 +169,8 @@ class MessageRefused:
 
 
 Input = (
-    RecordsArrived
+    LifeBegan
+    | RecordsArrived
     | TimePassed
     | OperatorSaid
     | GatewaySaid

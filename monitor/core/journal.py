@@ -15,6 +15,7 @@ from monitor.core.inputs import (
     CommandSettled,
     GatewaySaid,
     Input,
+    LifeBegan,
     LinkChanged,
     MessageRefused,
     OperatorSaid,
@@ -42,6 +43,11 @@ def line_of_fact(happened: Input) -> Line:
             if happened.holes:
                 fields["holes"] = [list(hole) for hole in happened.holes]
             return ARRIVED, fields
+        case LifeBegan():
+            return "life.began", {
+                "restored": happened.restored, "unreadable": list(happened.unreadable),
+                "lived_before": happened.lived_before, "at": happened.at_ns,
+            }  # fmt: skip
         case TimePassed():
             return "time.passed", {"now": happened.now_ns, "lagging": list(happened.lagging)}
         case OperatorSaid():
@@ -94,6 +100,10 @@ def fact_of(what: str, fields: Mapping[str, Any]) -> Input | None:
     match what:
         case "policy.broken":
             return PolicyBroken(tuple(fields["problems"]), fields["at"])
+        case "life.began":
+            return LifeBegan(
+                fields["restored"], tuple(fields["unreadable"]), fields["lived_before"], fields["at"]
+            )
         case "time.passed":
             return TimePassed(fields["now"], tuple(fields["lagging"]))
         case "operator.heard":

@@ -16,6 +16,7 @@ from monitor.core import inputs, journal
 text, number, flag = st.text(max_size=8), st.integers(0, 2**62), st.booleans()
 payload = st.dictionaries(text, number | text | st.lists(text), max_size=3)
 FACTS = {
+    inputs.LifeBegan: (flag, st.lists(text).map(tuple), flag, number),
     inputs.TimePassed: (number, st.lists(number).map(tuple)),
     inputs.OperatorSaid: (payload, st.lists(text).map(tuple), number),
     inputs.GatewaySaid: (payload, number),
