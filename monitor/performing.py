@@ -66,6 +66,7 @@ class Performer:
     parts: Callable[[int], SourcePart]
     save: Callable[[], None]
     keep_evidence: Callable[[Halt], None]
+    judging: Callable[[str], None] = lambda status: None  # the supervisor, at each lease
     roads: Roads | None = None
     dead_letters: DeadLetters | None = None
     pagers: list[Alertmanager | Webhook] = field(default_factory=list)
@@ -237,6 +238,7 @@ class Performer:
     def _lease(self, command: Lease) -> None:
         assert self.roads is not None
         self.metrics.say_status(command.status)
+        self.judging(command.status)
         message = self.lease_message(command.status, list(command.blind_of), command.policy_digest)
         road = road_of({"type": "lease", "site": self.site, "issuer": self.issuer})
         self._spawn(self._by_kafka("lease", "lease", road.kafka_topic, road.kafka_key, message.payload))

@@ -16,7 +16,7 @@ import gc
 import signal
 import uuid
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -31,6 +31,8 @@ from monitor.edge.audit import RawRecord
 from monitor.edge.kafka_in import Chunk, KafkaIn, Source
 from monitor.edge.keys import KeyProblem, load_keyring, load_signer
 from monitor.edge.metrics import Metrics
+from monitor.edge.systemd import Systemd
+from monitor.edge.watchdog import Watchdog
 from monitor.feeding import Feed, OnRecords
 from monitor.hearing import Hearing
 from monitor.outside import Outside
@@ -40,6 +42,7 @@ from monitor.saving import Saving
 from monitor.settings import Config, ConfigError, Problem
 from monitor.settings.policy import policy_of
 from monitor.settings.reading import partitions_of, session_start_ns
+from monitor.supervising import Supervisor, Work, kept_running
 
 if TYPE_CHECKING:
     from monitor.core.commands import Halt
@@ -71,7 +74,8 @@ async def _until_signal(config: Config, partitions: frozenset[int] | None) -> in
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked, number)
-    monitor = Monitor(config, partitions=partitions)
+    supervisor = Supervisor(Watchdog(), Systemd())
+    monitor = Monitor(config, partitions=partitions, supervisor=supervisor)
     loop.add_signal_handler(signal.SIGHUP, monitor.read_configuration)
     await monitor.run(stop)
     return status[0]
@@ -87,6 +91,7 @@ class Monitor:
         partitions: frozenset[int] | None = None,
         on_records: OnRecords | None = None,
         outside: Outside | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self.config = config
         self.log = logs.logger()
@@ -96,6 +101,7 @@ class Monitor:
         self._signer, self._keyring = _keys(config)
         self.outside = outside or Outside(config, self.boot)
         self.clock = self.outside.clock
+        self._supervisor = supervisor or Supervisor()
         self.engine = Engine(policy_of(config))
         self._pending: list[list[int]] = []  # arrivals that are not in the trail yet: one line for many
         self._pending_holes: list[list[int]] = []
@@ -173,6 +179,7 @@ class Monitor:
             parts=lambda part: self.engine.parts[part],
             save=lambda: self.saving.begin(tasks),
             keep_evidence=lambda halt: self._keep_evidence(tasks, halt),
+            judging=self._supervisor.judging,
             roads=Roads(kafka_out, mqtt),
             dead_letters=dead,
             pagers=pagers,
@@ -195,12 +202,15 @@ class Monitor:
              "restored_after": restored_after},
         )  # fmt: skip
         self.tell(self._life)
-        for runner in (self.kafka_in, halts_in, kafka_out, mqtt, dead, self._http, *pagers):
-            self._runners.append(tasks.create_task(runner.run()))
+        runners = {"kafka": self.kafka_in, "kafka_halts": halts_in, "kafka_out": kafka_out, "mqtt": mqtt,
+                   "dead_letters": dead, "http": self._http}  # fmt: skip
+        for name, runner in (*runners.items(), *(("pager", pager) for pager in pagers)):
+            self._runners.append(tasks.create_task(self._kept_running(name, runner.run)))
         self.reloading = Reloading(config, self.clock, self.metrics, self.tell)
         judging = (self.feed.run(), self._read_roads(halts_in), self._read_mqtt(mqtt), self._tick())
-        for work in (*judging, self.reloading.run()):
+        for work in (*judging, self._kept_running("reloading", self.reloading.run)):
             self._judging.append(tasks.create_task(work))
+        self._supervisor.ready()
         self.ready.set()
         self.log.info("monitor.started", boot=self.boot, http_port=self.http_port)
 
@@ -218,8 +228,13 @@ class Monitor:
             partitions=self._partitions,
         )
 
+    def _kept_running(self, name: str, work: Work) -> Coroutine[Any, Any, None]:
+        """What may fail while judging goes on."""
+        return kept_running(name, work, self.clock, self.metrics, self.log, self.tell)
+
     async def _say_goodbye(self) -> None:
         """The last words before a wanted end: nobody judges here any more; and what we know, saved."""
+        self._supervisor.stopping()
         for work in self._judging:  # or a tick would say after them that we judge
             work.cancel()
         await asyncio.wait(self._judging)
@@ -298,6 +313,7 @@ class Monitor:
         async for tick in self.clock.ticks():
             self._measure(tick)
             self.tell(TimePassed(tick.wall_ns, self.feed.lagging()))
+            self._supervisor.alive()
 
     def _measure(self, tick: Tick) -> None:
         metrics = self.metrics

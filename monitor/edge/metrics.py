@@ -31,6 +31,7 @@ ROADS: Final = ("kafka", "mqtt")
 PAGE_ROADS: Final = ("alertmanager", "webhook")
 GAPS: Final = ("retention", "truncated", "recreated", "partition_gone", "corrupt", "too_large")
 LINKS: Final = ("kafka", "kafka_halts", "kafka_out", "mqtt", "mqtt_in")
+TASKS: Final = ("kafka", "kafka_halts", "kafka_out", "mqtt", "dead_letters", "http", "pager", "reloading")
 PARTITIONS_MAX: Final = 1_024  # of a topic with more the rest are one series
 # A halt is to be readable within some milliseconds, and its publication gives up waiting after a second.
 PUBLISH_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -165,6 +166,9 @@ class Metrics:
         self.loop_seconds = histogram("loop_latency_seconds", "How late the clock was read.", LOOP_BUCKETS)
         self.handle_seconds = histogram("handle_seconds", "Judging one chunk of records.", LOOP_BUCKETS)
         self.clock_skew = gauge("clock_skew_seconds", "Wall clock minus the time that we judge by.")
+        self.task_failures = Closed(
+            counter("task_failures", "Tasks that failed unforeseen and were begun again.", "task"), TASKS
+        )
         self.config_broken = gauge("config_broken", "1 while the configuration's file cannot be in force.")
         self._saved_ns = self._began_ns = now_ns()
         gauge("snapshot_age_seconds", "Since the last snapshot, or the start.").set_function(

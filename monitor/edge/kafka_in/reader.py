@@ -195,6 +195,7 @@ class KafkaIn:
                 self._say(self._link, up=False, detail=f"{self._client.get('bootstrap_servers')}: {broken!r}")
             finally:
                 self._drain = None
+                self._say(self._link, up=False, detail="the client was closed")
                 if consumer is not None:
                     await _close(consumer)
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
