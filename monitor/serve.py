@@ -202,14 +202,15 @@ class Monitor:
              "restored_after": restored_after},
         )  # fmt: skip
         self.tell(self._life)
-        runners = {"kafka": self.kafka_in, "kafka_halts": halts_in, "kafka_out": kafka_out, "mqtt": mqtt,
-                   "dead_letters": dead, "http": self._http}  # fmt: skip
-        for name, runner in (*runners.items(), *(("pager", pager) for pager in pagers)):
-            self._runners.append(tasks.create_task(self._kept_running(name, runner.run)))
-        self.reloading = Reloading(config, self.clock, self.metrics, self.tell)
+        runners: dict[str, Work] = {
+            "kafka": self.kafka_in.run, "kafka_halts": halts_in.run, "kafka_out": kafka_out.run,
+            "mqtt": mqtt.run, "dead_letters": dead.run, "http": self._http.run,
+        }  # fmt: skip
+        for name, work in (*runners.items(), *(("pager", pager.run) for pager in pagers)):
+            self._runners.append(tasks.create_task(self._kept_running(name, work)))
         judging = (self.feed.run(), self._read_roads(halts_in), self._read_mqtt(mqtt), self._tick())
-        for work in (*judging, self._kept_running("reloading", self.reloading.run)):
-            self._judging.append(tasks.create_task(work))
+        for task in (*judging, self._kept_running("reloading", self.reloading.run)):
+            self._judging.append(tasks.create_task(task))
         self._supervisor.ready()
         self.ready.set()
         self.log.info("monitor.started", boot=self.boot, http_port=self.http_port)

@@ -1,7 +1,7 @@
 """What may fail without taking the judgement with it is begun again; what may not, ends the process.
 
-A page, a metric, a road, a dead letter: each runs in a task of its own, and an exception that nobody foresaw is
-logged, counted, told to the engine as a link that is down, and the task begins anew after a second.
+A page, a metric, a road, a dead letter: each runs in a task of its own, and an exception that nobody foresaw
+is logged, counted, told to the engine as a link that is down, and the task begins anew after a second.
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
 """Ends a process whose loop is blocked, so that its supervisor starts another.
 
-A thread looks four times a second when the loop last said that it lives.  A loop that is silent for two seconds
-while the thread itself ran on is blocked: where each thread stands is written to standard error, and the process
-exits with 70.  A process that was stopped as a whole (SIGSTOP, a paused machine) is not: then the thread was
-silent too, and counting begins anew.
+A thread looks four times a second when the loop last said that it lives.  A loop that is silent for two
+seconds while the thread itself ran on is blocked: where each thread stands is written to standard error, and
+the process exits with 70.  A process that was stopped as a whole (SIGSTOP, a paused machine) is not: then the
+thread was silent too, and counting begins anew.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,14 +19,13 @@ BLOCKED_S: Final = 2.0
 LOOK_EVERY_S: Final = 0.25
 PAUSED_S: Final = 1.0  # we were not there ourselves
 EXIT_STATUS: Final = 70  # EX_SOFTWARE
+STANDARD_ERROR: Final = 2
 
 
 def end_process(silent_s: float) -> None:
     """Say where every thread stands, and go: nothing that may block is asked any more."""
-    os.write(
-        2, f"the loop was blocked for {silent_s:.1f} s: ending the process for its supervisor\n".encode()
-    )
-    faulthandler.dump_traceback(file=sys.__stderr__, all_threads=True)
+    os.write(STANDARD_ERROR, f"the loop was blocked for {silent_s:.1f} s: this process ends\n".encode())
+    faulthandler.dump_traceback(file=STANDARD_ERROR, all_threads=True)
     os._exit(EXIT_STATUS)
 
 
