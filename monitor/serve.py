@@ -208,6 +208,7 @@ class Monitor:
         }  # fmt: skip
         for name, work in (*runners.items(), *(("pager", pager.run) for pager in pagers)):
             self._runners.append(tasks.create_task(self._kept_running(name, work)))
+        self.reloading = Reloading(config, self.clock, self.metrics, self.tell)
         judging = (self.feed.run(), self._read_roads(halts_in), self._read_mqtt(mqtt), self._tick())
         for task in (*judging, self._kept_running("reloading", self.reloading.run)):
             self._judging.append(tasks.create_task(task))
