@@ -7,12 +7,13 @@ blind      a feed is down, or does not advance though its end does, for 2 s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from detectors.contract import Result
 from monitor.core.commands import Command, Record
 from monitor.core.inputs import CommandSettled, LinkChanged, RecordsArrived, RecordsLost, TimePassed
+from monitor.core.sources import Suspicion
 
 BLIND_NS: Final = 2_000_000_000
 FEED: Final = "kafka"  # the link whose loss makes us blind; "<topic>/<partition>" is a part of it
@@ -94,9 +95,12 @@ class Doubt:
             )
 
     def changes(
-        self, passed: TimePassed, results: Mapping[str, Result]
+        self, passed: TimePassed, results: Mapping[str, Result], sources: Sequence[Suspicion]
     ) -> Iterator[tuple[str, str, str, bool]]:
-        """Judge our own sight; yields pages about ourselves: (key, what, reason, resolved)."""
+        """Judge our own sight; yields pages about ourselves: (key, what, reason, resolved).
+
+        `sources`: what telemetry says of its own health.
+        """
         self._measure_broken(passed.now_ns)
         blind = {
             f"link {link} down": "blind_link"
@@ -108,6 +112,8 @@ class Doubt:
             if passed.now_ns - since >= BLIND_NS:
                 blind[f"partition {part} does not advance"] = "blind_silent"
         degraded = {f"detector {name} failed": "detector_fault" for name in self.faults}
+        words = {one.key: one.words for one in sources[:REASONS_MAX]}
+        degraded |= {one.key: one.reason for one in sources[:REASONS_MAX]}
         if self._unreadable:
             degraded["more than 1 % of the records cannot be read"] = "undecodable"
         self._lagging_since = {part: self._lagging_since.get(part, passed.now_ns) for part in passed.lagging}
@@ -131,7 +137,7 @@ class Doubt:
         for what, reason in wanted.items():
             if what not in self._paged:
                 self._paged[what] = reason
-                yield what, what, reason, False
+                yield what, words.get(what, what), reason, False
         for what in [what for what in self._paged if what not in wanted]:
             yield what, f"{what}: over", self._paged.pop(what), True
 

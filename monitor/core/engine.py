@@ -57,6 +57,7 @@ from monitor.core.ladder import LADDER, OF_SEVERITY, Rung, Verdict
 from monitor.core.policy import Mode, Policy
 from monitor.core.scopes import SIBLINGS_TO_WIDEN, SIBLINGS_WINDOW_NS, stoppable_form, widened
 from monitor.core.sequence import Sequencer
+from monitor.core.sources import Sources
 
 SECOND_NS: Final = 1_000_000_000
 STATE_EVERY_NS: Final = 5 * SECOND_NS
@@ -96,6 +97,7 @@ class Engine:
         self.follow_up = FollowUp()
         self.doubt = Doubt()
         self.sequencer = Sequencer()
+        self.sources = Sources(self.names)
         self._rungs: dict[tuple[str, str, str], tuple[Rung, int]] = {}
         self._incidents: dict[str, str] = {}
         self._siblings: list[tuple[int, str, str, Scope]] = []
@@ -160,6 +162,7 @@ class Engine:
         for part, _, last in arrived.ranges:
             self.next_offsets[part] = last + 1
         self.doubt.advanced(arrived, self._wall_ns)
+        self.sources.hear(arrived.batch, self._wall_ns)
         for broken in arrived.quarantined:
             yield DeadLetter(broken)
         for batch in self.sequencer.offer(arrived.batch, arrived.ranges, arrived.end_offsets):
@@ -445,9 +448,13 @@ class Engine:
         yield from self._resolve_pages()
         for late in self.follow_up.due(now):
             yield from self._press(late)
+        for gap in self.sources.gaps(now):
+            yield Record("gap.seen", gap)
         yield from (
             self._page_self(key, what, reason, resolved=resolved)
-            for key, what, reason, resolved in self.doubt.changes(passed, self._results())
+            for key, what, reason, resolved in self.doubt.changes(
+                passed, self._results(), tuple(self.sources.doubts())
+            )
         )
         yield from self._say_faults()
         if now - self._leased_at >= LEASE_EVERY_NS:
@@ -623,6 +630,7 @@ class Engine:
                 "heard": self._heard,
                 "cold_parts": sorted(self._cold_parts),
                 "sequencer": self.sequencer.snapshot(),
+                "sources": self.sources.snapshot(),
                 "timers": [self._stated_at, self._leased_at, self._saved_at],
                 "policy_digest": self.policy.digest,
             },
@@ -659,6 +667,7 @@ class Engine:
         self._heard = own["heard"]
         self._cold_parts = set(own["cold_parts"])
         self.sequencer.restore(own["sequencer"])
+        self.sources.restore(own["sources"])
         self._stated_at, self._leased_at, self._saved_at = own["timers"]
         self._whos_before = int(self.ledger.one[ledger_tables.N_WHOS])
 

@@ -1,0 +1,234 @@
+"""What telemetry says of its own health: numbers that are missing, clocks apart, hosts fallen silent.
+
+    gap       a number of a numbered stream that has not come 5 s after one behind it
+    skew      a host whose clock is more than 1 s off its peers', by the shortest delay of its events in 10 s
+    silence   a host whose heartbeats stopped (three of its own periods and 3 s) while its peers' go on
+
+All three are asked of the order of arrival, at the ticks of the clock, and say what cannot be believed; none
+halts.  A hole is said once as a range `[from, to)` and is healed when its numbers come, however late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from detectors import event as ev
+from detectors import names as nm
+from detectors.contract import Batch, Int64Array
+from detectors.names import Names
+
+SECOND_NS: Final = 1_000_000_000
+HEALED_WITHIN_NS: Final = 5 * SECOND_NS
+SKEW_NS_MAX: Final = SECOND_NS
+PEERS_MIN: Final = 3  # of two clocks nobody knows which is wrong
+SKEW_WINDOW_NS: Final = 10 * SECOND_NS
+PERIODS_MAX: Final = 3
+SILENT_NS_MIN: Final = 3 * SECOND_NS
+FORGOTTEN_NS: Final = 3_600 * SECOND_NS  # a host that was taken away is missed for an hour
+
+# 4,096 streams of 64 holes, 200 bytes each, are 52 MB at the worst.  What is over is not watched, and said.
+STREAMS_MAX: Final = 4_096
+HOLES_MAX: Final = 64
+HOSTS_MAX: Final = 4_096
+NO_DELAY: Final = 1 << 62
+
+_STREAM: Final = (ev.SOURCE, ev.HOST, ev.BOOT, ev.STREAM)
+Stream = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """Something that cannot be believed: what it is about, the reason's code, and the readings in words."""
+
+    key: str
+    reason: str
+    words: str
+
+
+@dataclass(slots=True)
+class _Numbers:
+    """A numbered stream: the next number, and the holes before it, each with when it was seen."""
+
+    next: int
+    holes: list[list[int]] = field(default_factory=list)  # [first, end, seen at, said]
+
+
+@dataclass(slots=True)
+class _Host:
+    beat_at: int = 0  # when its last heartbeat came
+    period: int = 0  # between its last two
+    window_at: int = 0
+    delay: int | None = None  # shortest of this window
+    settled: int | None = None  # of the last whole window
+
+    def beat(self, at: int) -> None:
+        if at > self.beat_at:
+            self.period = at - self.beat_at if self.beat_at else 0
+            self.beat_at = at
+
+
+class Sources:
+    """Streams and hosts, as of the records that came.  Times are the shell's clock, in ns."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._streams: dict[Stream, _Numbers] = {}
+        self._hosts: dict[int, _Host] = {}
+        self._overflowed = False
+
+    def hear(self, batch: Batch, now_ns: int) -> None:
+        """Records came, in the order in which they were read."""
+        rows = batch.rows
+        numbered = rows[rows[:, ev.SEQ] != ev.NONE]
+        if len(numbered):
+            self._count(numbered, now_ns)
+        timed = rows[(rows[:, ev.ARRIVAL] > 0) & (rows[:, ev.HOST] > nm.OTHER)]
+        if len(timed):
+            self._time(timed, now_ns)
+
+    # -- numbers
+
+    def _count(self, rows: Int64Array, now_ns: int) -> None:
+        order = np.lexsort(
+            [rows[:, column] for column in reversed(_STREAM)]
+        )  # stable: arrival within a stream
+        rows = rows[order]
+        keys = rows[:, _STREAM]
+        edges = np.flatnonzero((keys[1:] != keys[:-1]).any(axis=1)) + 1
+        for piece in np.split(rows, edges):
+            key = tuple(int(piece[0, column]) for column in _STREAM)
+            known = self._streams.get(key)  # type: ignore[arg-type]
+            numbers = piece[:, ev.SEQ]
+            if known is None:
+                if len(self._streams) >= STREAMS_MAX:
+                    self._overflowed = True
+                    continue
+                known = self._streams[key] = _Numbers(int(numbers[0]))  # type: ignore[index]
+            self._take(known, numbers, now_ns)
+
+    def _take(self, known: _Numbers, numbers: Int64Array, now_ns: int) -> None:
+        if numbers[0] == known.next and (np.diff(numbers) == 1).all():
+            known.next = int(numbers[-1]) + 1  # nearly always
+            return
+        for number in numbers.tolist():
+            if number == known.next:
+                known.next += 1
+            elif number > known.next:
+                if len(known.holes) < HOLES_MAX:
+                    known.holes.append([known.next, number, now_ns, 0])
+                else:
+                    self._overflowed = True
+                known.next = number + 1
+            else:
+                _heal(known.holes, number)
+
+    # -- clocks
+
+    def _time(self, rows: Int64Array, now_ns: int) -> None:
+        shortest = np.full(int(rows[:, ev.HOST].max()) + 1, NO_DELAY)
+        np.minimum.at(shortest, rows[:, ev.HOST], rows[:, ev.ARRIVAL] - rows[:, ev.TS])
+        for host in np.flatnonzero(shortest < NO_DELAY).tolist():
+            known = self._hosts.get(host)
+            if known is None:
+                if len(self._hosts) >= HOSTS_MAX:
+                    self._overflowed = True
+                    continue
+                known = self._hosts[host] = _Host(window_at=now_ns)
+            if now_ns - known.window_at >= SKEW_WINDOW_NS:
+                known.settled, known.delay, known.window_at = known.delay, None, now_ns
+            delay = int(shortest[host])
+            known.delay = delay if known.delay is None else min(known.delay, delay)
+        for host, beat in rows[rows[:, ev.KIND] == ev.Kind.HEARTBEAT][:, (ev.HOST, ev.ARRIVAL)].tolist():
+            if host in self._hosts:
+                self._hosts[host].beat(beat)
+
+    # -- what is in doubt
+
+    def gaps(self, now_ns: int) -> Iterator[dict[str, Any]]:
+        """Holes that have not healed in time, each told once: whose, and `[from, to)`."""
+        for key, known in self._streams.items():
+            for hole in known.holes:
+                if not hole[3] and now_ns - hole[2] >= HEALED_WITHIN_NS:
+                    hole[3] = 1
+                    yield {**self._words(key), "from": hole[0], "to": hole[1]}
+
+    def doubts(self) -> Iterator[Suspicion]:
+        """What cannot be believed now."""
+        for key, known in self._streams.items():
+            if any(said for *_, said in known.holes):
+                who = self._words(key)
+                name = who["host"] or who["source"]
+                first, end, *_ = next(hole for hole in known.holes if hole[3])
+                yield Suspicion(
+                    f"gap/{name}", "gap", f"records of {name} are missing: numbers {first} to {end - 1}"
+                )
+        yield from self._skewed()
+        yield from self._silent()
+        if self._overflowed:
+            yield Suspicion("overflow", "overflow", "more streams, hosts or holes than can be watched")
+
+    def _skewed(self) -> Iterator[Suspicion]:
+        settled = {host: known.settled for host, known in self._hosts.items() if known.settled is not None}
+        if len(settled) < PEERS_MIN:
+            return
+        usual = int(np.median(list(settled.values())))
+        for host, delay in settled.items():
+            if abs(delay - usual) > SKEW_NS_MAX:
+                name = self._host(host)
+                readings = f"its events come {delay / 1e9:.1f} s old, its peers' {usual / 1e9:.1f} s"
+                yield Suspicion(f"skew/{name}", "skew", f"the clock of {name} is wrong: {readings}")
+
+    def _silent(self) -> Iterator[Suspicion]:
+        beating = {host: known for host, known in self._hosts.items() if known.period}
+        latest = max((known.beat_at for known in beating.values()), default=0)
+        for host, known in beating.items():
+            silent = latest - known.beat_at
+            if max(SILENT_NS_MIN, PERIODS_MAX * known.period) <= silent < FORGOTTEN_NS:
+                name = self._host(host)
+                yield Suspicion(
+                    f"silence/{name}", "silence", f"{name} is silent while its peers' heartbeats go on"
+                )
+
+    def _words(self, key: Stream) -> dict[str, str]:
+        source, host, boot, stream = key
+        return {
+            "source": ev.Source(source).name.lower(),
+            "host": self._names.text(nm.HOST, host),
+            "boot": self._names.text(nm.BOOT, boot),
+            "stream": self._names.text(nm.STREAM, stream),
+        }
+
+    def _host(self, host: int) -> str:
+        return self._names.text(nm.HOST, host)
+
+    # -- memory
+
+    def snapshot(self) -> dict[str, Any]:
+        return {
+            "streams": [[list(key), known.next, known.holes] for key, known in self._streams.items()],
+            "hosts": [
+                [host, known.beat_at, known.period, known.window_at, known.delay, known.settled]
+                for host, known in self._hosts.items()
+            ],
+            "overflowed": self._overflowed,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._streams = {
+            tuple(key): _Numbers(at, [list(h) for h in holes]) for key, at, holes in state["streams"]
+        }
+        self._hosts = {host: _Host(*told) for host, *told in state["hosts"]}
+        self._overflowed = state["overflowed"]
+
+
+def _heal(holes: list[list[int]], number: int) -> None:
+    """A missing number came: its hole is smaller, in two, or gone."""
+    for place, (first, end, at, said) in enumerate(holes):
+        if first <= number < end:
+            rest = [[a, b, at, said] for a, b in ((first, number), (number + 1, end)) if a < b]
+            holes[place : place + 1] = rest
+            return
