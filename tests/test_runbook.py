@@ -41,6 +41,8 @@ def told_about_ourselves():
                     func=ast.Attribute(attr="_page_self"), args=[*_, ast.Constant(value=str(reason))]
                 ):
                     yield reason
+                case ast.Call(func=ast.Name(id="Suspicion"), args=[_, ast.Constant(value=str(reason)), *_]):
+                    yield reason
                 case ast.Call(func=ast.Name(id="anchor"), args=[*_, ast.Constant(value=str(reason))]):
                     yield reason
                 case ast.DictComp(value=ast.Constant(value=str(reason))) if path.name == "doubt.py":
