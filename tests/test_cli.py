@@ -1,6 +1,7 @@
 """Promises of the command line: statuses, one JSON document, no traceback for a user's mistake."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -298,7 +299,7 @@ def test_keygen_makes_a_pair_and_never_overwrites(knightwatch, tmp_path):
 
 def test_version_names_the_code_that_judges(knightwatch):
     document = json.loads(knightwatch("version", "-o", "json")[1])
-    assert set(document) == {"knightwatch", "python", "numba", "kernels"}
+    assert set(document) == {"knightwatch", "python", "numba", "kernels", "kernel_cache"}
     assert len(document["kernels"]) == 16
 
 
@@ -342,3 +343,24 @@ def test_audit_verify_says_ok_or_the_first_bad_line(knightwatch, tmp_path):
     assert out.startswith("NOT OK ")
     assert json.loads(knightwatch("audit", "verify", "trail", "-o", "json")[1])["ok"] is False
     assert knightwatch("audit", "verify", "none")[0] == 1
+
+
+def test_a_monitor_without_its_assertions_does_not_start():
+    run = "import sys; sys.argv = ['knightwatch', 'run']; from monitor.cli import main; main()"
+    done = subprocess.run([sys.executable, "-O", "-c", run], capture_output=True, text=True, check=False)
+    assert done.returncode == 78
+    assert "-O" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_kernels_that_others_may_write_are_not_run(tmp_path):
+    cache = tmp_path / "kernels"
+    cache.mkdir()
+    cache.chmod(0o777)
+    run = "import sys; sys.argv = ['knightwatch', 'run']; from monitor.cli import main; main()"
+    environ = {**os.environ, "KNIGHTWATCH_KERNELS": str(cache)}
+    done = subprocess.run(
+        [sys.executable, "-c", run], capture_output=True, text=True, check=False, env=environ
+    )
+    assert done.returncode == 78
+    assert f"chmod -R go-w {cache}" in done.stderr.replace("\n", " ")

@@ -103,7 +103,8 @@ def version(output: Output = Form.TEXT) -> int:
     """Print what is installed: the version, and the digest of the code that judges."""
     from importlib import metadata
 
-    from detectors.kernel import sources_digest
+    from detectors.kernel import cache_root, sources_digest
+    from monitor.edge.kernel_cache import digest_of
 
     try:
         installed = metadata.version("knightwatch")
@@ -114,6 +115,7 @@ def version(output: Output = Form.TEXT) -> int:
         "python": platform.python_version(),
         "numba": metadata.version("numba"),
         "kernels": sources_digest(),
+        "kernel_cache": digest_of(cache_root()),
     }
     answer(output, document, "\n".join(f"{name:<12} {value}" for name, value in document.items()))
     return DONE

@@ -3,12 +3,24 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from monitor.cli.output import DONE, FAILED, UNREACHABLE, USAGE, CannotError, ConfigFile, Form, Output, answer
+from monitor.cli.output import (
+    DONE,
+    FAILED,
+    MISCONFIGURED,
+    UNREACHABLE,
+    USAGE,
+    CannotError,
+    ConfigFile,
+    Form,
+    Output,
+    answer,
+)
 from monitor.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -54,6 +66,7 @@ def run(
     from monitor.settings import load
     from monitor.settings.reading import partitions_of
 
+    _refuse_an_unsafe_start()
     loaded = load(config)  # a wrong configuration is said before anything heavy is imported
     try:
         mine = partitions_of(loaded.kafka.partitions if partitions is None else partitions)
@@ -66,6 +79,19 @@ def run(
         return serve(loaded, partitions=mine)
     except Unreachable as gone:
         raise CannotError(UNREACHABLE, str(gone)) from gone
+
+
+def _refuse_an_unsafe_start() -> None:
+    """Without its assertions, or with kernels that others may have written, it is not the program tested."""
+    from detectors.kernel import cache_root
+    from monitor.edge.kernel_cache import writable_by_others
+
+    if sys.flags.optimize:
+        raise CannotError(MISCONFIGURED, "python -O takes the assertions out; start without -O")
+    found = writable_by_others(cache_root())
+    if found is not None:
+        remedy = f"chmod -R go-w {cache_root()}, or make them again"
+        raise CannotError(MISCONFIGURED, f"compiled kernels: {found}; {remedy}")
 
 
 def replay(
