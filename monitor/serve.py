@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 LAST_WORDS_S: Final = 1.0
 INSIST_S: Final = 1.0
+STUCK_S: Final = 1.0  # a disk that has not taken a line for so long
 EVIDENCE_AFTER_S: Final = 1.0  # a client is built for it, and the halt goes first; Kafka keeps records longer
 
 
@@ -110,6 +111,7 @@ class Monitor:
         self._judging: list[asyncio.Task[None]] = []  # what tells the engine; ended before the last words
         self._runners: list[asyncio.Task[None]] = []
         self._insisting: asyncio.TimerHandle | None = None
+        self._disk_is_well, self._is_losing, self._lines_lost = True, False, 0
         self.ready = asyncio.Event()  # state restored, roads open
         self.http_port = 0
 
@@ -326,8 +328,23 @@ class Monitor:
         if roads is not None:
             metrics.outbox("kafka").set(roads.kafka.waiting)
             metrics.outbox("mqtt").set(roads.mqtt.waiting)
+        for pager in self.performer.pagers:
+            metrics.pages_waiting(type(pager).__name__.lower()).set(pager.waiting)
+        self._look_at_the_disk()
         unanswered = sum(bool(waiting.missing) for waiting in self.engine.follow_up.waiting.values())
         metrics.halts_unacknowledged.set(unanswered)
+
+    def _look_at_the_disk(self) -> None:
+        """A trail that is not written is a fact, as a broker that does not answer is."""
+        status = self.audit.status()
+        why = status.failing or (f"no answer for {status.stuck_s:.0f} s" if status.stuck_s >= STUCK_S else "")
+        if bool(why) is self._disk_is_well:
+            self._disk_is_well = not why
+            self.tell(LinkChanged("audit_disk", not why, self.clock.now_ns(), why))
+        is_losing = status.lost_lines > self._lines_lost
+        if is_losing and not self._is_losing:
+            self.metrics.audit_gaps.inc()
+        self._lines_lost, self._is_losing = status.lost_lines, is_losing
 
     # --- outcomes that come late --------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from monitor.core.inputs import CommandSettled, LinkChanged, RecordsArrived, Rec
 from monitor.core.sources import Suspicion
 
 BLIND_NS: Final = 2_000_000_000
+DISK: Final = "audit_disk"  # the link to the trail's disk
 FEED: Final = "kafka"  # the link whose loss makes us blind; "<topic>/<partition>" is a part of it
 UNDECODABLE_SHARE_MAX: Final = 0.01
 UNDECODABLE_WINDOW_NS: Final = 10_000_000_000
@@ -114,6 +115,8 @@ class Doubt:
         degraded = {f"detector {name} failed": "detector_fault" for name in self.faults}
         words = {one.key: one.words for one in sources[:REASONS_MAX]}
         degraded |= {one.key: one.reason for one in sources[:REASONS_MAX]}
+        if DISK in self._down and passed.now_ns - self._down[DISK][0] >= BLIND_NS:
+            degraded["the audit trail is not written"] = "audit_disk"
         if self._unreadable:
             degraded["more than 1 % of the records cannot be read"] = "undecodable"
         self._lagging_since = {part: self._lagging_since.get(part, passed.now_ns) for part in passed.lagging}

@@ -135,3 +135,10 @@ def test_a_partition_that_is_new_has_no_past_that_we_missed():
 def test_the_first_tick_after_a_restart_says_what_is_known_then():
     book = a_book() >> crash_and_restore()
     book >> TimePassed(book.now + 90 * SECOND) << Lease("judging")
+
+
+def test_a_trail_that_is_not_written_degrades_and_pages_after_two_seconds():
+    book = a_book()
+    book >> down(book, "audit_disk") >> wait(1.8) << None
+    book >> wait(1.2) << Page("audit-disk")
+    book >> wait(1) << Lease("degraded") >> up(book, "audit_disk") >> wait(1) << [Lease("judging")]
