@@ -322,6 +322,7 @@ class Monitor:
     def _measure(self, tick: Tick) -> None:
         metrics = self.metrics
         metrics.loop_seconds.observe(tick.late_ns / 1e9)
+        metrics.tasks.set(len(asyncio.all_tasks()))
         metrics.clock_skew.set(tick.skew_ns / 1e9)
         self.feed.measure()
         roads = self.performer.roads

@@ -165,6 +165,7 @@ class Metrics:
         self.snapshot_failures = counter("snapshot_failures", "Snapshots that could not be written.")
         self.loop_seconds = histogram("loop_latency_seconds", "How late the clock was read.", LOOP_BUCKETS)
         self.handle_seconds = histogram("handle_seconds", "Judging one chunk of records.", LOOP_BUCKETS)
+        self.tasks = gauge("tasks", "Tasks of the loop: a number that only rises is a leak.")
         self.clock_skew = gauge("clock_skew_seconds", "Wall clock minus the time that we judge by.")
         self.task_failures = Closed(
             counter("task_failures", "Tasks that failed unforeseen and were begun again.", "task"), TASKS
