@@ -10,7 +10,7 @@ import json
 import sys
 from typing import Final
 
-ALL: Final = ("decode", "stages", "memory", "throughput", "latency")
+ALL: Final = ("decode", "stages", "memory", "snapshot", "throughput", "latency")
 
 
 def main() -> None:

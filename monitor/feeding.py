@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monitor.core.decode import Decoder
 from monitor.core.inputs import Input, LinkChanged, ReadingStarted, RecordsArrived, RecordsLost, SourcePart
 from monitor.edge.kafka_in import Chunk, Gap, KafkaIn, Started
+from monitor.failpoints import failpoint
 
 if TYPE_CHECKING:
     from monitor.core.engine import Engine
@@ -88,6 +89,7 @@ class Feed:
             for first, last in _holes(read.offsets, read.next_offset)
         )
         self._tell(RecordsArrived(decoded.batch, ranges, decoded.quarantined, ends, holes))
+        failpoint("records.judged")
 
     def linked(self, changed: LinkChanged) -> None:
         self._metrics.link_up(changed.link).set(changed.up)

@@ -26,6 +26,7 @@ from monitor.edge.metrics import Metrics
 from monitor.edge.mqtt_out import Message, MqttOut
 from monitor.edge.mqtt_out import Outcome as MqttOutcome
 from monitor.edge.pager import Alertmanager, Webhook
+from monitor.failpoints import failpoint
 
 # Words that a log line has for itself.
 LOG_WORDS: Final = {"event": "session_event", "level": "halt_level", "timestamp": "told_timestamp"}
@@ -136,6 +137,7 @@ class Performer:
     # --- halts --------------------------------------------------------------------------------
 
     def _halt(self, command: Halt) -> None:
+        failpoint("halt.line_appended")
         stamped = self.stamp(command.payload)
         self._stamped[command.halt_id] = stamped
         raw = seal(stamped, [self.signer])
@@ -143,6 +145,7 @@ class Performer:
         self._spawn(self._by_kafka("halt", command.halt_id, road.kafka_topic, road.kafka_key, raw))
         self._spawn(self._by_mqtt("halt", command.halt_id, road.mqtt_topic, raw, retain=road.retain))
         self._turns_due = HALT_TURNS
+        failpoint("halt.sealed")
         if command.again:
             return
         self.metrics.halts(stamped["detector"]).inc()
@@ -174,6 +177,7 @@ class Performer:
     def settled(self, what: str, key: str, road: str, *, ok: bool, latency_s: float, detail: str) -> None:
         """Tell the engine what became of a halt or a page; of what is said each second only failures."""
         if what == "halt":
+            failpoint("halt.settled")
             self.metrics.publish_seconds(road).observe(latency_s)
             if not ok:
                 self.metrics.publish_failures(road).inc()

@@ -31,7 +31,7 @@ from monitor.settings.policy import policy_of
 STARTED: Final = "monitor.started"
 OF_THE_SHELL: Final = frozenset(
     {STARTED, GAP, "trail.begun", "trail.reopened", "trail.closed", "file.opened", "file.removed",
-     "checkpoint.signed", "evidence.kept", "evidence.lost", "policy.differs"}
+     "checkpoint.signed", "evidence.kept", "evidence.lost", "policy.differs", "snapshot.ahead"}
 )  # fmt: skip
 _ARRIVAL: Final = re.compile(rb'\{"arrival_ts":(\d+)(,|(?=\s*\}))')
 

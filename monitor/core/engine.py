@@ -295,7 +295,7 @@ class Engine:
             "policy_digest": self.policy.digest,
             "mode": "live" if self.policy.live else "drill",
         }
-        if not self.halts.add(payload):
+        if not self.halts.decide(payload):
             return  # stopped already, at this level or above
         yield Halt(payload, breach.evidence.ranges)
         yield Record("halt.decided", payload)

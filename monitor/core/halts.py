@@ -36,6 +36,13 @@ class HaltBook:
         self.open[payload["halt_id"]] = payload
         return True
 
+    def decide(self, payload: Payload) -> bool:
+        """As `add`, for a halt of our own: one that we only heard of we say as well, whoever else lives."""
+        known = self.open.get(payload["halt_id"])
+        if known is not None and "issuer" in known and level_of(known) == level_of(payload):
+            del self.open[payload["halt_id"]]
+        return self.add(payload)
+
     def closed_before(self, cause: str) -> int:
         """How many halts of this cause (detector, reason, scope, trade date) were closed."""
         return self._closed_of.get(cause, 0)

@@ -57,3 +57,30 @@ def test_the_book_says_when_it_is_full_and_survives_a_restart():
     other = HaltBook()
     other.restore(book.snapshot())
     assert other.open == book.open
+
+
+def test_what_we_only_heard_of_we_decide_as_well_and_once():
+    """Whoever said it may be gone, on one road only, or a life of ours before this one."""
+    book = HaltBook()
+    heard = {"halt_id": "a", "level": "halt_new", "event_ts": 5, "issuer": "monitor-2"}
+    own = {name: value for name, value in heard.items() if name != "issuer"}
+    assert book.add(heard)
+    assert book.decide(own)
+    assert not book.decide(own)
+    assert not book.add(heard)
+    assert list(book.open.values()) == [own]
+
+
+def test_what_was_heard_at_a_higher_level_stays_there():
+    book = HaltBook()
+    heard = {"halt_id": "a", "level": "halt_cancel", "event_ts": 5, "issuer": "monitor-2"}
+    book.add(heard)
+    assert not book.decide({"halt_id": "a", "level": "halt_new", "event_ts": 5})
+    assert book.open["a"] is heard
+
+
+def test_what_was_closed_is_not_decided_again_because_a_peer_still_says_it():
+    book = HaltBook()
+    book.add({"halt_id": "a", "level": "halt_new", "event_ts": 5, "issuer": "monitor-2"})
+    book.closed["a"] = 9
+    assert not book.decide({"halt_id": "a", "level": "halt_new", "event_ts": 5})

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,16 +114,13 @@ async def test_a_child_that_is_killed_or_broken_is_told_by_how_it_ended(tmp_path
 
 
 async def test_no_second_child_beside_one_that_hangs(tmp_path, monkeypatch):
-    hanging = os.fork()
-    if hanging == 0:
-        time.sleep(60)
-        os._exit(0)
+    hanging = forked_to(lambda: time.sleep(60))
     monkeypatch.setattr(forked, "_hanging", [hanging])
     store = Store(tmp_path)
     with pytest.raises(ForkFailed, match="still hangs"):
         await store.save(lambda: [b"x"], 1)
     os.kill(hanging, signal.SIGKILL)
-    os.waitid(os.P_PID, hanging, os.WEXITED | os.WNOWAIT)
+    await until_gone(hanging)
     await store.save(lambda: [b"x"], 2)
 
 
@@ -154,24 +152,32 @@ async def test_it_dies_with_the_monitor(tmp_path):
         time.sleep(60)
         yield b""
 
-    monitor = os.fork()
-    if monitor == 0:
-        asyncio.run(Store(tmp_path).save(tell_and_wait, 1))
-        os._exit(0)
+    monitor = forked_to(lambda: asyncio.run(Store(tmp_path).save(tell_and_wait, 1)))
     while not child_is.exists() or not child_is.read_text():
         await asyncio.sleep(0.01)
     child = int(child_is.read_text())
     os.kill(monitor, signal.SIGKILL)
-    os.waitpid(monitor, 0)
+    await until_gone(monitor)
+    await until_gone(child)
+
+
+def forked_to(work):
+    child = os.fork()
+    if child == 0:
+        work()
+        os._exit(0)
+    return child
+
+
+async def until_gone(process):
     async with asyncio.timeout(10):
-        while alive(child):
+        while alive(process):
             await asyncio.sleep(0.01)
 
 
 def alive(process):
     """Whether it runs; who was left to init may stay a zombie for a while."""
     try:
-        with open(f"/proc/{process}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except FileNotFoundError:
         return False

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from monitor.core.trail import LINE_BYTES_MAX, BadLine, Head, Line, read_line
+from monitor.failpoints import failpoint
 
 NO_LINE: Final = Head()
 TAIL_BYTES: Final = 4 * LINE_BYTES_MAX  # looked at first when a trail is opened again
@@ -78,10 +79,13 @@ class Disk:
         if self._dirty:
             os.ftruncate(self._handle, self._good)
         self._dirty = True
+        failpoint("audit.before_write")
         left = memoryview(chunk)
         while left:
             left = left[self._write(self._handle, left) :]
+        failpoint("audit.before_fsync")
         self._sync(self._handle)
+        failpoint("audit.after_fsync")
         self._good += len(chunk)
         self._dirty = False
 
@@ -129,6 +133,7 @@ class Disk:
         if not again:
             self._file, self._good = file, 0
         self._dirty = True
+        failpoint("audit.new_file")
         self._sync_folder()
 
     def _sync_folder(self) -> None:

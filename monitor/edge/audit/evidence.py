@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from monitor.failpoints import failpoint
+
 RECORDS_MAX: Final = 10_000  # of one halt
 
 
@@ -42,8 +44,11 @@ def write_evidence(
             digest.update(line)
             file.write(line)
         file.flush()
+        failpoint("evidence.before_fsync")
         os.fsync(file.fileno())
+    failpoint("evidence.before_rename")
     half.rename(folder / name)
+    failpoint("evidence.after_rename")
     kept = min(len(records), RECORDS_MAX)
     return {
         "halt_id": halt_id,

@@ -92,8 +92,9 @@ class AuditTrail:
         self._keeping, self._signer = keeping or Keeping(), signer
         self._disk = disk or Disk(folder)
         found = self._disk.find()
-        self.was_found = bool(found.head.count)  # it tells of a life before this one
-        self._head = self._durable = self._kept = found.head
+        self.found_lines = found.head.count  # of lives before this one
+        self._head = self._kept = found.head
+        self._durable = Head()  # a killed process may have written without a sync: our first one covers it
         self._file, self._file_bytes, self._day = found.file, found.bytes, found.at_ns // DAY_NS
         self._queue: deque[_Queued] = deque()
         self._queue_bytes = 0

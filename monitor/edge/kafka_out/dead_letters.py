@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from monitor.edge.kafka_out.client import CONNECT_S_MAX, Outcome, close, producer_of
+from monitor.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,8 +90,10 @@ class DeadLetters:
     async def _send(self, producer: AIOKafkaProducer) -> None:
         heap, began_s = self._heap, time.monotonic()
         letters = [heap.letters[n] for n in range(min(len(heap.letters), DEAD_LETTERS_AT_ONCE))]
+        failpoint("dead_letter.before_sent")
         async with asyncio.timeout(DEAD_LETTER_S_MAX):
             taken = await asyncio.gather(*(self._one(producer, letter) for letter in letters))
+        failpoint("dead_letter.sent")
         for letter in letters:
             heap.letters.popleft()
             heap.size_bytes -= len(letter.value)
