@@ -23,6 +23,7 @@ app.command()(watch_verbs.replay)
 app.command()(watch_verbs.simulate)
 app.command()(people_verbs.halt)
 app.command()(people_verbs.status)
+app.command()(people_verbs.doctor)
 
 audit: Final = typer.Typer(no_args_is_help=True, help="The audit trail.")
 audit.command()(watch_verbs.verify)

@@ -10,6 +10,7 @@ import typer
 
 from monitor.cli.output import (
     DONE,
+    FAILED,
     NOT_ALLOWED,
     UNREACHABLE,
     USAGE,
@@ -83,3 +84,27 @@ def status(config: ConfigFile = None, output: Output = Form.TEXT) -> int:
     document = seen.document
     answer(output, document, text_of(document))
     return DONE if seen.reached else UNREACHABLE
+
+
+def doctor(
+    config: ConfigFile = None,
+    *,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="What would a restart find now, and what would it lose?")
+    ] = False,
+    output: Output = Form.TEXT,
+) -> int:
+    """Examine what a monitor stands on, without touching it."""
+    from monitor.settings import load
+
+    loaded = load(config)
+    if not restart:
+        raise CannotError(USAGE, "say what to examine: --restart")
+    from monitor.cli.restarting import examine
+
+    quiet_clients()
+    found = examine(loaded)
+    verdict = f"a restart would lose: {len(found.losses)}" if found.losses else "a restart would lose nothing"
+    told = [*found.notes, *(f"LOST  {loss}" for loss in found.losses), verdict]
+    answer(output, found.document | {"loses_nothing": not found.losses}, "\n".join(told))
+    return FAILED if found.losses else DONE

@@ -3,8 +3,8 @@
 `Store` is the folder and the child together; a store of another kind has its two methods.
 """
 
-from monitor.edge.store.folder import KEPT, Folder, Piece
+from monitor.edge.store.folder import KEPT, Folder, Piece, snapshots_in
 from monitor.edge.store.forked import ForkFailed, in_a_child
 from monitor.edge.store.store import Store
 
-__all__ = ["KEPT", "Folder", "ForkFailed", "Piece", "Store", "in_a_child"]
+__all__ = ["KEPT", "Folder", "ForkFailed", "Piece", "Store", "in_a_child", "snapshots_in"]

@@ -17,6 +17,11 @@ BAD_KEPT: Final = 10  # what was set aside is for a person to look at; 3 GB of i
 Piece = bytes | memoryview
 
 
+def snapshots_in(folder: Path) -> list[Path]:
+    """The newest first."""
+    return sorted(folder.glob(PATTERN), reverse=True)
+
+
 class Folder:
     """Whole files or none.  Every call blocks."""
 
@@ -48,7 +53,7 @@ class Folder:
     def load(self, decode: Callable[[bytes], Any], bad: type[Exception]) -> tuple[Any | None, list[str]]:
         """The newest state that can be read, and what was wrong with newer ones, which are set aside."""
         wrong: list[str] = []
-        for path in sorted(self._folder.glob(PATTERN), reverse=True):
+        for path in snapshots_in(self._folder):
             try:
                 return decode(path.read_bytes()), wrong
             except (bad, OSError) as broken:
