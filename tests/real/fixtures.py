@@ -36,6 +36,18 @@ def pytest_runtest_makereport(item, call):
         report.sections += [(f"log of {one.name}", one.log_tail()) for one in server.alive]
 
 
+@pytest.fixture
+def measured(request, capsys):
+    """Says figures beside the test's name, for `tests/faults.md`."""
+
+    def say(**figures: float) -> None:
+        words = ", ".join(f"{name} {figure:.2f}" for name, figure in figures.items())
+        with capsys.disabled():
+            print(f"\n{request.node.name}: {words}")
+
+    return say
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory):
     with Kafka(tmp_path_factory.mktemp("kafka")) as running:

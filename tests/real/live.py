@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,8 @@ from monitor.core.envelope import seal
 from monitor.core.keyring import Role
 from monitor.core.roads import COMMANDS, road_of
 from monitor.edge import keys
+from monitor.edge.audit import BadTrail, read
+from monitor.gateway import Gate
 from tests.real.mosquitto import Mosquitto
 from tests.real.ports import free_port
 from tests.real.server import Server, alive
@@ -30,7 +33,8 @@ from tests.streams import Desk, orders
 TELEMETRY, REFERENCE, DEAD = "trading.telemetry.v1", "trading.reference.v1", "risk.dlq.v1"
 SITE, ENV, ISSUER, GATEWAY = "demo", "demo", "monitor-1", "gw-1"
 PATIENCE_S = 90  # kernels load, two noisy cores; nothing here is a measurement
-KNIGHTWATCH = [sys.executable, "-c", "from monitor.cli import main; main()"]
+RUN = "from monitor.cli import main; main()"
+KNIGHTWATCH = [sys.executable, "-c", RUN]
 
 CONFIG = """\
 site = "{site}"
@@ -84,7 +88,11 @@ def place_of_its_own(folder: Path) -> Iterator[Path]:
 
 
 class Live:
-    """One monitor's files and its process, whose life may be ended and begun again."""
+    """One monitor's files and its process, whose life may be ended and begun again.
+
+    `kafka_by` and `mqtt_by`: where the monitor alone finds the brokers, for a proxy between them.
+    `more` follows in its configuration, `environment` in its process.
+    """
 
     def __init__(
         self,
@@ -94,38 +102,54 @@ class Live:
         *,
         alertmanager: str = "",
         audit: Path | None = None,
+        issuer: str = ISSUER,
+        kafka_by: str = "",
+        mqtt_by: int = 0,
+        more: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        self.folder, self.kafka, self.mosquitto = folder, kafka, mosquitto
+        self.folder, self.kafka, self.mosquitto, self.issuer = folder, kafka, mosquitto, issuer
         self.http_port = free_port()
         self.audit = audit or folder / "audit"
-        pinned = [keys.keygen(folder / "monitor.key", ISSUER, Role.MONITOR)]
+        pinned = [keys.keygen(folder / "monitor.key", issuer, Role.MONITOR)]
         pinned += [keys.keygen(folder / "gateway.key", GATEWAY, Role.GATEWAY)]
         (folder / "pinned.toml").write_text("\n".join(key.toml for key in pinned))
         self.keyring = keys.load_keyring(folder / "pinned.toml")
         self.gateway = keys.load_signer(folder / "gateway.key")
-        more = ""
+        login = ""
         if mosquitto is not None and mosquitto.guard is not None:
             (folder / "password").write_text(mosquitto.guard.users["monitor"])
             (folder / "password").chmod(0o600)
-            more = (
+            login = (
                 f'tls = true\nca_file = "{mosquitto.ca_pem}"\nusername = "monitor"\n'
                 f'password_file = "{folder}/password"'
             )
         self.config = folder / "knightwatch.toml"
         self.config.write_text(
             CONFIG.format(
-                site=SITE, env=ENV, issuer=ISSUER, kafka=kafka, telemetry=TELEMETRY, reference=REFERENCE,
-                mqtt_port=mosquitto.port if mosquitto else free_port(), mqtt_more=more, folder=folder,
-                audit=self.audit, http_port=self.http_port, alertmanagers=json.dumps([alertmanager] * bool(alertmanager)),
+                site=SITE, env=ENV, issuer=issuer, kafka=kafka_by or kafka, telemetry=TELEMETRY,
+                reference=REFERENCE, mqtt_port=mqtt_by or (mosquitto.port if mosquitto else free_port()),
+                mqtt_more=login, folder=folder, audit=self.audit, http_port=self.http_port,
+                alertmanagers=json.dumps([alertmanager] * bool(alertmanager)),
             )
+            + more
         )  # fmt: skip
-        self.server = Server("knightwatch", [*KNIGHTWATCH, "run", "-c", self.config], folder)
+        self.server = Server("knightwatch", [*KNIGHTWATCH, "run", "-c", self.config], folder, environment)
         self.desk = Desk(now=time.time_ns())
         self.told = 0
 
     # -- its life
 
-    async def start(self) -> None:
+    def pin(self, other: Live) -> None:
+        """Believe another monitor as well."""
+        pinned = self.folder / "pinned.toml"
+        pinned.write_text(pinned.read_text() + "\n" + (other.folder / "monitor.key.pub").read_text())
+        self.keyring = keys.load_keyring(pinned)
+
+    async def start(self, *, planted: str = "") -> None:
+        """`planted`: statements that the process executes before it is a monitor."""
+        command = [sys.executable, "-c", f"{planted}\n{RUN}", "run", "-c", str(self.config)]
+        self.server.command = command
         self.server.start()
         await self.server.ready_when(lambda: self.get("/readyz") == 200)
 
@@ -145,9 +169,12 @@ class Live:
 
     async def terminate(self) -> int:
         os.kill(self.server.pid, signal.SIGTERM)
+        return await self.ended()
+
+    async def ended(self) -> int:
         process = self.server._process
         assert process is not None
-        await until(lambda: process.poll() is not None, "it ends when asked to")
+        await until(lambda: process.poll() is not None, "it ends")
         return process.returncode
 
     # -- what it is told
@@ -205,6 +232,21 @@ class Live:
             stopping = asyncio.ensure_future(consumer.stop())  # may be cancelled by its own tasks
             await asyncio.wait({stopping}, timeout=PATIENCE_S)
 
+    def lines(self, what: str) -> list[Mapping[str, Any]]:
+        """What lines of that name in the trail say, as far as the disk has them."""
+        found: list[Mapping[str, Any]] = []
+        with contextlib.suppress(BadTrail):  # its last line is being written
+            found.extend(line.fields for line in read([self.audit]) if line.what == what)
+        return found
+
+    def pages(self, words: str) -> list[str]:
+        """Summaries of the pages that say these words."""
+        return [
+            page["summary"]
+            for page in self.lines("page.commanded")
+            if words in page["summary"] and not page.get("resolved")
+        ]
+
     async def halts(self) -> list[dict[str, Any]]:
         """Every halt on the Kafka road, verified."""
         return [self.opened(record.value) for record in await self.records(COMMANDS) if record.value]
@@ -217,41 +259,82 @@ class Live:
 
 
 class Listener:
-    """A gateway's end of the MQTT road: every verified message, with when it came."""
+    """A gateway's end of the MQTT road: every verified message, with when it came; connects again by itself.
+
+    `heard` are (monotonic seconds, payload); `gate` hears all of it too.
+    """
 
     def __init__(self, live: Live) -> None:
         self._live = live
         self.heard: list[tuple[float, dict[str, Any]]] = []
+        self.gate = Gate(GATEWAY, site=SITE, env=ENV, keyring=live.keyring, now_ns=time.time_ns())
 
     async def __aenter__(self) -> Self:
-        mosquitto = self._live.mosquitto
-        assert mosquitto is not None
-        guard = mosquitto.guard
-        login = (
-            {}
-            if guard is None
-            else {
-                "username": GATEWAY,
-                "password": guard.users[GATEWAY],
-                "tls_context": guard.client_context(),
-            }
-        )
-        self.client = await aiomqtt.Client("localhost", mosquitto.port, **login).__aenter__()
-        for what in ("halt/+", "state/#", "lease/+"):
-            await self.client.subscribe(f"risk/v1/{SITE}/{what}", qos=1)
+        self._connected = asyncio.Event()
         self._task = asyncio.create_task(self._listen())
+        waiting = asyncio.create_task(self._connected.wait())
+        await asyncio.wait({self._task, waiting}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        assert self._connected.is_set(), self._task
         return self
 
     async def __aexit__(self, *how: object) -> None:
         if self._task.done():
             self._task.result()  # something came that could not be verified
         self._task.cancel()
-        await self.client.__aexit__(None, None, None)
+        await asyncio.wait({self._task})
+
+    def _login(self, mosquitto: Mosquitto) -> dict[str, Any]:
+        guard = mosquitto.guard
+        if guard is None:
+            return {}
+        return {
+            "username": GATEWAY,
+            "password": guard.users[GATEWAY],
+            "tls_context": guard.client_context(),
+        }
 
     async def _listen(self) -> None:
-        async for message in self.client.messages:
-            if message.payload:
-                self.heard.append((time.monotonic(), self._live.opened(bytes(message.payload))))
+        mosquitto = self._live.mosquitto
+        assert mosquitto is not None
+        while True:
+            try:
+                async with aiomqtt.Client(
+                    "localhost", mosquitto.port, **self._login(mosquitto)
+                ) as self.client:
+                    for what in ("halt/+", "state/#", "lease/+"):
+                        await self.client.subscribe(f"risk/v1/{SITE}/{what}", qos=1)
+                    self._connected.set()
+                    async for message in self.client.messages:
+                        if message.payload:
+                            self._hear(bytes(message.payload))
+            except aiomqtt.MqttError:
+                await asyncio.sleep(0.05)
 
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [payload for _, payload in self.heard if payload["type"] == kind]
+    def _hear(self, raw: bytes) -> None:
+        self.heard.append((time.monotonic(), self._live.opened(raw)))
+        self.gate.hear(raw, time.time_ns())
+
+    def of(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
+        return [payload for _, payload in self.since(0, kind, **fields)]
+
+    def since(self, at_s: float, kind: str, **fields: Any) -> list[tuple[float, dict[str, Any]]]:
+        """What was heard after a moment, of a kind, with these fields."""
+        return [
+            (heard_s, payload)
+            for heard_s, payload in self.heard
+            if heard_s > at_s
+            and payload["type"] == kind
+            and all(payload.get(name) == value for name, value in fields.items())
+        ]
+
+    async def next(self, at_s: float, kind: str, **fields: Any) -> tuple[float, dict[str, Any]]:
+        """The first such message after a moment: how many seconds later, and what it said."""
+        what = f"{kind} {fields}"
+        heard_s, payload = (await until(lambda: self.since(at_s, kind, **fields), what))[0]
+        return heard_s - at_s, payload
+
+    def longest_silence_s(self, at_s: float, kind: str, **fields: Any) -> float:
+        """Between two such messages after a moment."""
+        times = [heard_s for heard_s, _ in self.since(at_s, kind, **fields)]
+        return max((later - earlier for earlier, later in itertools.pairwise(times)), default=0.0)
