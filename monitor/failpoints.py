@@ -12,6 +12,7 @@ from __future__ import annotations
 import mmap
 import os
 import signal
+from collections.abc import Iterable
 from typing import Final
 
 VARIABLE: Final = "KNIGHTWATCH_FAILPOINT"
@@ -72,9 +73,9 @@ def failpoint(name: str) -> None:
         _pass(_armed)
 
 
-def poisonous(record: bytes) -> None:
-    """A record is about to be judged; the planted poison crashes as a kernel out of its bounds would."""
-    if _armed is not None and _armed.poison and _armed.poison in record:
+def poisonous(records: Iterable[bytes]) -> None:
+    """Records are about to be judged; the planted poison crashes as a kernel out of its bounds would."""
+    if _armed is not None and _armed.poison and any(_armed.poison in record for record in records):
         os.kill(os.getpid(), signal.SIGSEGV)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -9,15 +10,25 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.caution import Caution
 from monitor.core.decode import Decoder
-from monitor.core.inputs import Input, LinkChanged, ReadingStarted, RecordsArrived, RecordsLost, SourcePart
+from monitor.core.inputs import (
+    Input,
+    LinkChanged,
+    ReadingStarted,
+    RecordsArrived,
+    RecordsLost,
+    SourcePart,
+    TimePassed,
+)
 from monitor.edge.kafka_in import Chunk, Gap, KafkaIn, Started
-from monitor.failpoints import failpoint
+from monitor.failpoints import failpoint, poisonous
 
 if TYPE_CHECKING:
     from monitor.core.engine import Engine
     from monitor.edge.clock import Clock
     from monitor.edge.metrics import Metrics
+    from monitor.edge.suspects import Suspects
     from monitor.performing import Performer
     from monitor.settings import Config
 
@@ -38,6 +49,7 @@ class Feed:
         metrics: Metrics,
         performer: Performer,
         tell: Callable[[Input], None],
+        suspects: Suspects,
         on_records: OnRecords | None,
     ) -> None:
         self._config = config
@@ -49,13 +61,16 @@ class Feed:
         self._tell = tell
         self._on_records = on_records
         self._decoder = Decoder(engine.names)
+        self._caution = Caution(engine, suspects)
         self._allowed: set[int] = set()
 
     async def run(self) -> None:
         async for fact in self.kafka_in.read():
             if isinstance(fact, Chunk):
                 began_s = time.perf_counter()
-                self.arrived(fact)
+                for piece in self._caution.pieces(fact):
+                    with self._caution.over(piece):
+                        self.arrived(piece)
                 self._metrics.handle_seconds.observe(time.perf_counter() - began_s)
                 await self._performer.let_halts_leave()
             elif isinstance(fact, Started):
@@ -71,9 +86,16 @@ class Feed:
         """Judge a chunk at once: by partition each of the four would cost as much as all."""
         reads = [(self._part(read.topic, read.partition), read) for read in chunk.parts]
         values = [value for _, read in reads for value in read.values]
+        withheld = [one for part, read in reads for one in self._caution.withheld(part, read)]
         parts = np.repeat([part for part, _ in reads], [len(read.values) for _, read in reads])
         offsets = np.concatenate([read.offsets for _, read in reads])
         arrived_ns = np.concatenate([read.arrived_ns for _, read in reads])
+        if withheld:
+            left = {(one.part, one.offset) for one in withheld}
+            keep = [place not in left for place in zip(parts.tolist(), offsets.tolist(), strict=True)]
+            values = list(itertools.compress(values, keep))
+            parts, offsets, arrived_ns = parts[keep], offsets[keep], arrived_ns[keep]
+        poisonous(values)
         decoded = self._decoder.decode(values, parts, offsets, arrived_ns)
         if self._on_records is not None:
             for part, read in reads:
@@ -83,13 +105,19 @@ class Feed:
             self._metrics.passed_over.inc(decoded.passed_over)
         ranges = tuple((part, int(read.offsets[0]), int(read.next_offset) - 1) for part, read in reads)
         ends = tuple((part, int(read.end_offset)) for part, read in reads)
+        quarantined = (*decoded.quarantined, *withheld)
         holes = tuple(
             (part, first, last)
             for part, read in reads
             for first, last in _holes(read.offsets, read.next_offset)
         )
-        self._tell(RecordsArrived(decoded.batch, ranges, decoded.quarantined, ends, holes))
+        self._tell(RecordsArrived(decoded.batch, ranges, quarantined, ends, holes))
         failpoint("records.judged")
+
+    def passed(self, happened: TimePassed) -> None:
+        """Time has passed: what waited for a slower partition may be judged now."""
+        with self._caution.over_what_waits():
+            self._tell(happened)
 
     def linked(self, changed: LinkChanged) -> None:
         self._metrics.link_up(changed.link).set(changed.up)

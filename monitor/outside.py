@@ -28,6 +28,7 @@ from monitor.edge.mqtt_out import Outcome as MqttOutcome
 from monitor.edge.pager import Alertmanager, Webhook
 from monitor.edge.pager import Outcome as PageOutcome
 from monitor.edge.store import Store
+from monitor.edge.suspects import Suspects
 from monitor.settings import Config, ConfigError, Problem
 from monitor.settings.secrets import kafka_password, mqtt_password, webhook_url
 from monitor.warm import warm_up
@@ -88,6 +89,10 @@ class Outside:
 
     def open_store(self) -> Store:
         return Store(self._config.snapshot.folder)
+
+    def open_suspects(self) -> Suspects:
+        """What the last process crashed on, if it did."""
+        return Suspects(self._config.snapshot.folder)
 
     def open_http(
         self, exposition: Callable[[], bytes], not_ready: Callable[[], list[str]]

@@ -105,7 +105,7 @@ class Monitor:
         self._supervisor = supervisor or Supervisor()
         self.engine = Engine(policy_of(config))
         self._pending: list[list[int]] = []  # arrivals that are not in the trail yet: one line for many
-        self._pending_holes: list[list[int]] = []
+        self._pending_more: dict[str, list[list[int]]] = {}  # holes in them, and what was withheld
         self._facts: deque[Input] = deque()
         self._telling = False
         self._judging: list[asyncio.Task[None]] = []  # what tells the engine; ended before the last words
@@ -128,6 +128,7 @@ class Monitor:
             self._flush, self.tell, lambda: self.kafka_in.topic_ids,
         )  # fmt: skip
         self.engine, self._life = self.saving.restore(self.engine.policy)
+        self._suspects = self.outside.open_suspects()
         self._http, self.http_port = self.outside.open_http(self.metrics.exposition, self._not_ready)
         made = await self.outside.make_topics()
         self.log.info("topics.checked", **made)
@@ -189,7 +190,7 @@ class Monitor:
         self.kafka_in = self._telemetry()
         self.feed = Feed(
             config, self.engine, self.kafka_in, self.clock, self.metrics, self.performer, self.tell,
-            self._on_records,
+            self._suspects, self._on_records,
         )  # fmt: skip
         said = [Source(COMMANDS, whole=True), Source(STATES, whole=True)]
         halts_in = outside.kafka_in([*said, Source(ACKS, self.clock.now_ns(), whole=True)], "kafka_halts")
@@ -200,10 +201,14 @@ class Monitor:
         self.performer.write(
             "monitor.started",
             {"boot": self.boot, "issuer": config.issuer, "version": version("knightwatch"),
-             "policy_digest": config.policy_digest, "restored": restored_after is not None,
+             "policy_digest": config.policy_digest, "restored": self._life.restored,
              "restored_after": restored_after},
         )  # fmt: skip
         self.tell(self._life)
+        if self._suspects.crashed:
+            found = {"judging": self._suspects.crashed, "convicted": self._suspects.new}
+            self.log.error("crash.found", **found)
+            self.performer.write("crash.found", found)
         runners: dict[str, Work] = {
             "kafka": self.kafka_in.run, "kafka_halts": halts_in.run, "kafka_out": kafka_out.run,
             "mqtt": mqtt.run, "dead_letters": dead.run, "http": self._http.run,
@@ -272,7 +277,8 @@ class Monitor:
         what, fields = journal.line_of_fact(happened)
         if what == journal.ARRIVED and not catching_up:
             self._pending = journal.join(self._pending, fields["ranges"])
-            self._pending_holes += fields.get("holes", [])
+            for name in fields.keys() & {"holes", "withheld"}:
+                self._pending_more.setdefault(name, []).extend(fields[name])
             if commands:
                 self._flush()
         else:
@@ -284,10 +290,8 @@ class Monitor:
     def _flush(self) -> None:
         """Arrivals that led to nothing become one line, because where the stream is cut changes nothing."""
         if self._pending:
-            fields = {"ranges": self._pending}
-            if self._pending_holes:
-                fields["holes"] = self._pending_holes
-            self._pending, self._pending_holes = [], []
+            fields = {"ranges": self._pending, **self._pending_more}
+            self._pending, self._pending_more = [], {}
             self.performer.write(journal.ARRIVED, fields)
 
     async def _read_roads(self, halts_in: KafkaIn) -> None:
@@ -316,7 +320,7 @@ class Monitor:
     async def _tick(self) -> None:
         async for tick in self.clock.ticks():
             self._measure(tick)
-            self.tell(TimePassed(tick.wall_ns, self.feed.lagging()))
+            self.feed.passed(TimePassed(tick.wall_ns, self.feed.lagging()))
             self._supervisor.alive()
 
     def _measure(self, tick: Tick) -> None:

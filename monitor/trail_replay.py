@@ -12,6 +12,7 @@ import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -21,7 +22,15 @@ from detectors.contract import Batch
 from monitor.core import journal, snapshot
 from monitor.core.decode import Decoder
 from monitor.core.engine import Engine
-from monitor.core.inputs import Input, PolicyRead, Quarantined, ReadingStarted, RecordsArrived, SourcePart
+from monitor.core.inputs import (
+    CRASHED_US,
+    Input,
+    PolicyRead,
+    Quarantined,
+    ReadingStarted,
+    RecordsArrived,
+    SourcePart,
+)
 from monitor.core.trail import GAP, Head, Line, read_line, write_line
 from monitor.edge.audit import read
 from monitor.settings import Config, load_text
@@ -31,7 +40,7 @@ from monitor.settings.policy import policy_of
 STARTED: Final = "monitor.started"
 OF_THE_SHELL: Final = frozenset(
     {STARTED, GAP, "trail.begun", "trail.reopened", "trail.closed", "file.opened", "file.removed",
-     "checkpoint.signed", "evidence.kept", "evidence.lost", "policy.differs", "snapshot.ahead"}
+     "checkpoint.signed", "evidence.kept", "evidence.lost", "policy.differs", "snapshot.ahead", "crash.found"}
 )  # fmt: skip
 _ARRIVAL: Final = re.compile(rb'\{"arrival_ts":(\d+)(,|(?=\s*\}))')
 
@@ -178,10 +187,19 @@ class _Replay:
                     places.append((part, offset))
                     arrivals.append(arrived_ns)
         self._records += len(values)
-        batch, quarantined = self._decoded(values, places, arrivals)
+        withheld = {(part, offset) for part, offset in fields.get("withheld", ())}
+        crashed = tuple(
+            Quarantined(*place, "", CRASHED_US, "", value)
+            for place, value in zip(places, values, strict=True)
+            if place in withheld
+        )
+        keep = [place not in withheld for place in places]
+        batch, quarantined = self._decoded(
+            list(compress(values, keep)), list(compress(places, keep)), list(compress(arrivals, keep))
+        )
         ranges = tuple((part, first, last) for part, first, last in fields["ranges"])
         ends = tuple((part, end) for part, end in fields.get("ends", ()))
-        return RecordsArrived(batch, ranges, quarantined, ends)
+        return RecordsArrived(batch, ranges, (*quarantined, *crashed), ends)
 
     def _decoded(
         self, values: list[bytes], places: list[tuple[int, int]], arrivals: list[int]

@@ -19,6 +19,8 @@ import aiomqtt
 import numpy as np
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from confluent_kafka import Consumer
+from confluent_kafka import TopicPartition as Confluent
 
 from detectors.scope import Scope
 from monitor.core.identity import halt_id
@@ -29,6 +31,7 @@ from monitor.demo.recording import Recording
 from monitor.edge import keys
 from monitor.edge.audit import read, verify
 from monitor.failpoints import NAMES
+from monitor.outside import DEAD_LETTERS
 from monitor.settings import load
 from monitor.trail_replay import replay_trail
 from tests import lives
@@ -36,11 +39,13 @@ from tests.real.mosquitto import Mosquitto
 from tests.streams import Desk, orders
 
 ROOT = Path(__file__).parent.parent
-PATIENCE_S = 60
+PATIENCE_S = 90
 AT_ONCE = 2
-REACHED_S = 4  # after its halts a life that is still alive is asked to end, and dies on its way
+REACHED_S = 8  # after its halts a life that is still alive is asked to end, and dies on its way
 RUNAWAY = "P1 C A F done +300ms C C C C"
 WHOLE = ""  # the life that nobody ends
+WORD = "POISON"
+POISON = b'{"kind":"error","ts":1,"host":"x","reason":"POISON"}'
 
 CONFIG = """\
 site = "{site}"
@@ -92,6 +97,9 @@ class Outcome:
     halts: dict[str, dict[str, dict]] = field(default_factory=dict)  # by road, by id
     report: object = None
     replayed: object = None
+    trail: list = field(default_factory=list)
+    sent: list = field(default_factory=list)
+    blind_s: float = 0.0
     folder: Path = Path()
 
 
@@ -105,6 +113,7 @@ class World:
         self.keyring = keys.load_keyring(folder / "pinned.toml")
         self.turns = asyncio.Semaphore(AT_ONCE)
         self.heard = {}  # (site, road) -> id -> payload
+        self.status = {}  # of the last lease
         self.before, self.after = a_stream()
 
     async def __aenter__(self):
@@ -116,7 +125,8 @@ class World:
         await self.consumer.start()
         self.consumer.assign([TopicPartition(COMMANDS, 0)])
         self.mqtt = await aiomqtt.Client("localhost", self.mosquitto.port).__aenter__()
-        await self.mqtt.subscribe("risk/v1/+/halt/+", qos=1)
+        for what in ("halt", "lease"):
+            await self.mqtt.subscribe(f"risk/v1/+/{what}/+", qos=1)
         self.listening = [asyncio.create_task(self._by_kafka()), asyncio.create_task(self._by_mqtt())]
         return self
 
@@ -138,6 +148,9 @@ class World:
 
     def _hear(self, road, raw):
         payload = json.loads(base64.b64decode(json.loads(raw)["payload"]))
+        if payload["type"] == "lease":
+            self.status[payload["site"]] = payload["status"]
+            return
         self.heard.setdefault((payload["site"], road), {})[payload["halt_id"]] = payload
 
     def halts(self, site, road):
@@ -151,30 +164,59 @@ class World:
         """Live, be killed at the point, live on; and what the world and the trail say of it."""
         async with self.turns, asyncio.timeout(PATIENCE_S):
             site = "s" + "".join(letter if letter.isalnum() else "-" for letter in asked)
-            outcome = Outcome(folder=self.folder / site)
-            outcome.folder.mkdir()
-            config = outcome.folder / "knightwatch.toml"
-            config.write_text(
-                CONFIG.format(
-                    site=site, kafka=self.kafka.bootstrap_servers, topic=site, folder=outcome.folder,
-                    mqtt_port=self.mosquitto.port, keys=self.folder,
-                )
-            )  # fmt: skip
-            await asyncio.to_thread(self.kafka.create_topic, site)
+            outcome, config = await self._prepared(site)
+            outcome.sent = [*self.before, *self.after]
             await self._first_lives(outcome, config, site, asked)
             life = lives.begin(config)
             await self.send(site, self.after)
-            await while_alive(
-                life, lambda: len(self.halts(site, "mqtt")) == len(self.halts(site, "kafka")) == 2
+            return await self._finished(outcome, config, site, life)
+
+    async def _prepared(self, site):
+        outcome = Outcome(folder=self.folder / site)
+        outcome.folder.mkdir()
+        config = outcome.folder / "knightwatch.toml"
+        config.write_text(
+            CONFIG.format(
+                site=site, kafka=self.kafka.bootstrap_servers, topic=site, folder=outcome.folder,
+                mqtt_port=self.mosquitto.port, keys=self.folder,
             )
-            os.kill(life.pid, signal.SIGTERM)
-            outcome.ends.append(await ended(life))
-            outcome.halts = {road: self.halts(site, road) for road in ("kafka", "mqtt")}
-            outcome.report = verify([outcome.folder / "audit"], keyring=self.keyring)
-            outcome.replayed = replay_trail(
-                self.recorded(outcome.folder), [outcome.folder / "audit"], load(config)
-            )
-            return outcome
+        )  # fmt: skip
+        await asyncio.to_thread(self.kafka.create_topic, site)
+        return outcome, config
+
+    async def _finished(self, outcome, config, site, life):
+        """Both halts on both roads; then the last life ends as wanted, and its trail is read."""
+        await while_alive(life, lambda: len(self.halts(site, "mqtt")) == len(self.halts(site, "kafka")) == 2)
+        os.kill(life.pid, signal.SIGTERM)
+        outcome.ends.append(await ended(life))
+        outcome.halts = {road: self.halts(site, road) for road in ("kafka", "mqtt")}
+        trail = outcome.folder / "audit"
+        outcome.report = verify([trail], keyring=self.keyring)
+        outcome.trail = list(read([trail]))
+        outcome.replayed = replay_trail(recorded(outcome), [trail], load(config))
+        return outcome
+
+    async def poisoned(self):
+        """Ended by one record in each life that judges it, and begun again as a supervisor does."""
+        async with self.turns, asyncio.timeout(PATIENCE_S):
+            site = "poisoned"
+            outcome, config = await self._prepared(site)
+            outcome.sent = [*self.before[:5], (self.before[5][0], POISON), *self.before[5:], *self.after]
+            await self.send(site, outcome.sent)
+            began_s, life = 0.0, None
+            while not self._is_degraded_and_halted(site):
+                life = lives.begin(config, f"judge.record={WORD}")
+                await until(lambda life=life: self._is_degraded_and_halted(site) or not life.is_alive())
+                if not life.is_alive():
+                    began_s = began_s or time.monotonic()
+                    outcome.ends.append(life.exitcode)
+                assert len(outcome.ends) < 5, outcome.ends
+            outcome.blind_s = time.monotonic() - began_s
+            print(f"from the first crash to both halts and the lease: {outcome.blind_s:.1f} s")
+            return await self._finished(outcome, config, site, life)
+
+    def _is_degraded_and_halted(self, site):
+        return len(self.halts(site, "kafka")) == 2 and self.status.get(site) == "degraded"
 
     async def _first_lives(self, outcome, config, site, asked):
         """Until it was killed; the one that nobody kills only hears the first half of the stream."""
@@ -188,30 +230,26 @@ class World:
             return
         life = lives.begin(config, asked)
         await self.send(site, self.before)
-        if asked == WHOLE:
-            await while_alive(life, lambda: self.halts(site, "kafka"))
-            os.kill(life.pid, signal.SIGTERM)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REACHED_S):
-                await until(lambda: self.halts(site, "kafka") or not life.is_alive())
-                await until(lambda: not life.is_alive())
+        await until(lambda: self.halts(site, "kafka") or not life.is_alive())
+        if asked and not asked.startswith("store."):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REACHED_S):
+                    await until(lambda: not life.is_alive())
         if life.is_alive():
             os.kill(life.pid, signal.SIGTERM)
         outcome.ends.append(await ended(life))
 
-    def recorded(self, folder):
-        """The records of the trail's arrivals, over all lives, as a recording would hold them."""
-        path = folder / "recording.ndjson"
-        sent = [*self.before, *self.after]
-        with Recording(path) as recording:
-            for line in read([folder / "audit"]):
-                for _, first, last in line.fields["ranges"] if line.what == "records.arrived" else ():
-                    some = sent[first : last + 1]
-                    times = np.array([at_ms * 1_000_000 for at_ms, _ in some], np.int64)
-                    recording.write(
-                        SourcePart("t", 0), [value for _, value in some], np.arange(len(some)), times
-                    )
-        return path
+
+def recorded(outcome):
+    """The records of the trail's arrivals, over all lives, as a recording would hold them."""
+    path = outcome.folder / "recording.ndjson"
+    with Recording(path) as recording:
+        for line in outcome.trail:
+            for _, first, last in line.fields["ranges"] if line.what == "records.arrived" else ():
+                some = outcome.sent[first : last + 1]
+                times = np.array([at_ms * 1_000_000 for at_ms, _ in some], np.int64)
+                recording.write(SourcePart("t", 0), [value for _, value in some], np.arange(len(some)), times)
+    return path
 
 
 def a_stream():
@@ -228,6 +266,16 @@ def a_stream():
         now += 2_000_000_000
     halves[0].insert(3, (halves[0][3][0], b"not json"))
     return halves
+
+
+def dead_letters(bootstrap_servers):
+    """All that were set aside, with what was said of each."""
+    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "letters"})
+    consumer.assign([Confluent(DEAD_LETTERS, 0, 0)])
+    _, end = consumer.get_watermark_offsets(Confluent(DEAD_LETTERS, 0))
+    found = [consumer.poll(10) for _ in range(end)]
+    consumer.close()
+    return [(json.loads(dict(letter.headers())["knightwatch"]), letter.value()) for letter in found]
 
 
 async def until(true):
@@ -255,8 +303,10 @@ def outcomes(kafka, tmp_path_factory):
             await asyncio.to_thread(kafka.create_topic, COMMANDS)
             async with World(kafka, mosquitto, folder) as world:
                 asked = (WHOLE, *POINTS)
-                found = await asyncio.gather(*map(world.one, asked), return_exceptions=True)
-                return dict(zip(asked, found, strict=True))
+                lived = [*map(world.one, asked), world.poisoned()]
+                found = await asyncio.gather(*lived, return_exceptions=True)
+                letters = await asyncio.to_thread(dead_letters, kafka.bootstrap_servers)
+                return dict(zip((*asked, WORD), found, strict=True)) | {"letters": letters}
 
     return asyncio.run(live())
 
@@ -305,6 +355,25 @@ def test_killed_there_it_ends_like_the_uninterrupted_run(outcomes, asked):
     assert outcome.report.ok, outcome.report.first_bad
     assert outcome.report.halts >= 2
     assert outcome.replayed.is_equal, outcome.replayed
+
+
+@pytest.mark.slow
+@pytest.mark.real("kafka", "mosquitto")
+def test_a_record_that_crashes_us_ends_two_lives_and_no_third(outcomes):
+    """Set aside with its bytes, said in a page and in each lease; all others are judged as ever."""
+    outcome, whole = of(outcomes, WORD), of(outcomes, WHOLE)
+    assert outcome.ends == [-signal.SIGSEGV, -signal.SIGSEGV, 143]
+    for road in ("kafka", "mqtt"):
+        assert essence(outcome.halts[road]) == essence(whole.halts[road]), road
+    assert outcome.report.ok, outcome.report.first_bad
+    assert outcome.replayed.is_equal, outcome.replayed
+    said = [(line.what, line.fields) for line in outcome.trail]
+    assert ("record.quarantined", {"part": 0, "offset": 5, "path": "", "reason": "crashed_us"}) in said
+    assert any(what == "page.commanded" and told["key"] == "self/crashed/poisoned/0@5" for what, told in said)
+    leases = [told for what, told in said if what == "lease.commanded"]
+    assert ["record poisoned/0@5 is not judged: it crashed us"] in [told["reasons"] for told in leases]
+    [letter] = [value for told, value in outcomes["letters"] if told["reason"] == "crashed_us"]
+    assert letter == POISON
 
 
 def test_every_failpoint_stands_somewhere_and_every_one_that_stands_is_known():

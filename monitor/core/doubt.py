@@ -63,6 +63,10 @@ class Doubt:
         """A run of records was never judged."""
         self._lost.add(f"records of {lost.topic}/{lost.partition} were lost")
 
+    def leave_out(self, place: str) -> None:
+        """One record was never judged."""
+        self._lost.add(f"record {place} is not judged: it crashed us")
+
     def begin_cold(self) -> None:
         """What was known is read again; until that is done, we see less than we should."""
         self._is_cold = True

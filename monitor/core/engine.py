@@ -8,7 +8,7 @@ wherever the stream was cut.  `serve`, `replay` and the simulator are shells aro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, assert_never
 
 import numpy as np
@@ -37,6 +37,7 @@ from monitor.core.follow_up import FollowUp, Late
 from monitor.core.halts import HaltBook
 from monitor.core.identity import halt_id
 from monitor.core.inputs import (
+    CRASHED_US,
     CommandSettled,
     GatewaySaid,
     Input,
@@ -47,6 +48,7 @@ from monitor.core.inputs import (
     PeerSaid,
     PolicyBroken,
     PolicyRead,
+    Quarantined,
     ReadingStarted,
     RecordsArrived,
     RecordsLost,
@@ -90,6 +92,9 @@ class Engine:
         self.detectors: dict[str, Detector] = {
             name: self._families[name](chosen.settings, view) for name, chosen in policy.detectors.items()
         }
+        # How a batch is cut before it is judged, for a shell that must know where it is.
+        # It changes no answer.
+        self.piecewise: Callable[[Batch], Iterable[Batch]] | None = None
         self.parts: list[SourcePart] = []
         self.next_offsets: dict[int, int] = {}
         self._cold_parts: set[int] = set()  # parts whose session began before we read them
@@ -107,6 +112,7 @@ class Engine:
         self._judged: Postings | None = None  # the run that breaches are being weighed of
         self._whos_before = 0  # attributions that were known before that run
         self._stated_at = self._leased_at = self._saved_at = 0
+        self._leased = ""  # the status that was last said
 
     # --- the door -----------------------------------------------------------------------------
 
@@ -165,8 +171,18 @@ class Engine:
         self.sources.hear(arrived.batch, self._wall_ns)
         for broken in arrived.quarantined:
             yield DeadLetter(broken)
+            if broken.reason == CRASHED_US:
+                yield from self._say_crashed(broken)
         for batch in self.sequencer.offer(arrived.batch, arrived.ranges, arrived.end_offsets):
             yield from self._judge(batch)
+
+    def _say_crashed(self, broken: Quarantined) -> Iterator[Command]:
+        """A record that is whole for all we know, and will not be judged."""
+        source = self.parts[broken.part]
+        place = f"{source.topic}/{source.partition}@{broken.offset}"
+        self.doubt.leave_out(place)
+        what = f"the monitor crashed twice on record {place}: it is set aside and not judged"
+        yield self._page_self(f"crashed/{place}", what, "crashed_us")
 
     def _begin_life(self, life: LifeBegan) -> Iterator[Command]:
         """Never empty and happy: what an earlier life knew and this one does not, somebody must hear of."""
@@ -206,6 +222,10 @@ class Engine:
         yield self._page_self(f"lost/{lost.topic}/{lost.partition}", what, "gap")
 
     def _judge(self, batch: Batch) -> Iterator[Command]:
+        for piece in [batch] if self.piecewise is None else self.piecewise(batch):
+            yield from self._judge_piece(piece)
+
+    def _judge_piece(self, batch: Batch) -> Iterator[Command]:
         for postings in self.ledger.post(batch):
             self._judged = postings
             breaches: list[tuple[int, int, Breach]] = []
@@ -457,9 +477,9 @@ class Engine:
             )
         )
         yield from self._say_faults()
-        if now - self._leased_at >= LEASE_EVERY_NS:
-            self._leased_at = now
-            status, blind_of, reasons = self.doubt.status()
+        status, blind_of, reasons = self.doubt.status()
+        if now - self._leased_at >= LEASE_EVERY_NS or status != self._leased:  # a doubt is not kept back
+            self._leased_at, self._leased = now, status
             yield Lease(status, blind_of, self.policy.digest, reasons)
         if now - self._stated_at >= STATE_EVERY_NS:
             self._stated_at = now

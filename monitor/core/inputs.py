@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from detectors.contract import Batch
 from monitor.core.policy import Policy
@@ -16,6 +16,9 @@ class SourcePart:
 
     topic: str
     partition: int
+
+
+CRASHED_US: Final = "crashed_us"  # reason of a record that ended our process twice, and is not judged again
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from monitor.core.commands import Command, DeadLetter, Halt, Lease, Page, Record, Save, State
 from monitor.core.inputs import (
+    CRASHED_US,
     CommandSettled,
     GatewaySaid,
     Input,
@@ -42,6 +43,9 @@ def line_of_fact(happened: Input) -> Line:
                 fields["ends"] = [list(end) for end in happened.end_offsets]
             if happened.holes:
                 fields["holes"] = [list(hole) for hole in happened.holes]
+            withheld = [[one.part, one.offset] for one in happened.quarantined if one.reason == CRASHED_US]
+            if withheld:
+                fields["withheld"] = withheld
             return ARRIVED, fields
         case LifeBegan():
             return "life.began", {

@@ -42,6 +42,7 @@ REASONS: Final = (
     "out_of_range",  # too long, too short, too many, wrong sign, zero
     "overflow",  # a number that int64 fixed point cannot hold
     "not_allowed",  # this kind or source is not allowed on this topic
+    "crashed_us",  # it ended our process twice: said by the shell, never here
 )
 
 
