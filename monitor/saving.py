@@ -108,7 +108,7 @@ class Saving:
         at_ns = self._clock.now_ns()
         try:
             paused_s = await self._store.save(
-                lambda: snapshot.encode({**self._engine.snapshot(), "shell": shell}), at_ns
+                lambda: snapshot.encode({**self._engine.views(), "shell": shell}), at_ns
             )
         except OSError as broken:
             self._metrics.snapshot_failures.inc()

@@ -199,9 +199,13 @@ class Ledger:
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """All books as they are.  Only between batches."""
+        return {name: used.copy() for name, used in self.views().items()}
+
+    def views(self) -> dict[str, NDArray[Any]]:
+        """As `snapshot`, of the tables themselves: they change with the next batch."""
         assert self.one[t.TODO] == 0, "a snapshot in the middle of a row"
         used = self._used()
-        return {name: table[: used.get(name, len(table))].copy() for name, table in self.tables.items()}
+        return {name: table[: used.get(name, len(table))] for name, table in self.tables.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Back to a snapshot; raises `ValueError` if it is of other books."""

@@ -633,6 +633,14 @@ class Engine:
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that the next decision depends on: plain values and arrays, by section."""
+        views = self.views()
+        return {
+            name: value if name == "engine" else {table: array.copy() for table, array in value.items()}
+            for name, value in views.items()
+        }
+
+    def views(self) -> dict[str, Any]:
+        """As `snapshot`, of the memory itself, for who reads it before the next fact; nothing is copied."""
         waiting = self.sequencer.first_waiting()
         return {
             "engine": {
@@ -653,10 +661,11 @@ class Engine:
                 "sources": self.sources.snapshot(),
                 "timers": [self._stated_at, self._leased_at, self._saved_at],
                 "policy_digest": self.policy.digest,
+                "began_anew": self.began_anew,
             },
             "names": self.names.snapshot(),
-            "ledger": self.ledger.snapshot(),
-            **{f"detectors/{name}": detector.snapshot() for name, detector in self.detectors.items()},
+            "ledger": self.ledger.views(),
+            **{f"detectors/{name}": _views(detector) for name, detector in self.detectors.items()},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -666,6 +675,7 @@ class Engine:
         time, counts are facts.  One whose tables do not fit, or that the snapshot does not know, begins anew.
         """
         own = state["engine"]
+        self.began_anew = {name: why for name, why in own["began_anew"].items() if name in self.detectors}
         self.names.restore(state["names"])
         self.ledger.restore(state["ledger"])
         for name, detector in self.detectors.items():
@@ -690,6 +700,11 @@ class Engine:
         self.sources.restore(own["sources"])
         self._stated_at, self._leased_at, self._saved_at = own["timers"]
         self._whos_before = int(self.ledger.one[ledger_tables.N_WHOS])
+
+
+def _views(detector: Detector) -> dict[str, Any]:
+    used = detector.used()
+    return {name: table[: used.get(name, len(table))] for name, table in detector.tables.items()}
 
 
 def breaches_of(commands: Sequence[Command]) -> list[dict[str, Any]]:

@@ -1,10 +1,20 @@
 """The one door: what is decided, once a cause, in which mode, and that nothing but people undoes it."""
 
+import numpy as np
 import pytest
 
 from detectors.contract import Level
 from monitor.core import commands as cmd
-from monitor.core.inputs import MessageRefused, OperatorSaid, PeerSaid, TimePassed
+from monitor.core.inputs import (
+    CRASHED_US,
+    LifeBegan,
+    MessageRefused,
+    OperatorSaid,
+    PeerSaid,
+    Quarantined,
+    RecordsArrived,
+    TimePassed,
+)
 from tests.playbook import Halt, Lease, Page, Playbook, ack, crash_and_restore, engine, hello, says, wait
 from tests.streams import SECOND
 
@@ -308,3 +318,66 @@ def test_time_does_not_pass_a_partition_that_lags():
 def test_it_asks_to_be_woken_for_the_lease_and_for_each_deadline():
     book = Playbook(engine(**SCRIPTED)) >> wait(1) >> says("host=a") >> wait(0.1)
     assert book.now < book.engine.wake_at_ns(book.now) <= book.now + SECOND // 10
+
+
+# -- a life begins -------------------------------------------------------------------------------
+
+
+def last_lease(book):
+    return book.of(cmd.Lease)[-1].status
+
+
+def test_a_first_life_and_one_that_knows_what_the_last_one_knew_wake_nobody():
+    Playbook(engine(**ARMED)) >> LifeBegan(False, (), False, 1) << None
+    Playbook(engine(**ARMED)) >> LifeBegan(True, (), True, 1) << None
+
+
+@pytest.mark.parametrize(
+    ("life", "said"),
+    [
+        (LifeBegan(True, ("snapshot-2: torn",), True, 1), "snapshot-2: torn"),
+        (LifeBegan(False, ("snapshot-2: torn",), True, 1), "the session's start"),
+        (LifeBegan(False, (), True, 1), "no snapshot of the life before"),
+    ],
+)
+def test_memory_that_was_lost_is_said_in_a_page_and_in_the_lease_until_it_is_read_again(life, said):
+    book = Playbook(engine(**ARMED)) >> life << Page("self/snapshot", "self")
+    assert said in book.of(cmd.Page)[0].summary
+    assert last_lease(book >> wait(1.1)) == "degraded"
+    assert last_lease(book >> "P1 C" >> wait(1.1)) == "judging"
+
+
+def test_a_family_that_the_snapshot_does_not_fit_begins_anew_and_says_so_in_every_life():
+    before = (
+        Playbook(engine(child_parent={"after_done_halt_count": 3}, scripted={})) >> "P1 C" >> says("host=a")
+    )
+    state = before.engine.snapshot()
+    for settings in ({"after_done_halt_count": 5}, {"after_done_halt_count": 5, "after_done_high_count": 4}):
+        after = engine(child_parent=settings, scripted={})
+        after.restore(state)
+        book = Playbook(after) >> LifeBegan(True, (), True, 1) << Page("began_anew/child_parent", "self")
+        assert list(after.halts.open) == list(before.engine.halts.open)
+        assert last_lease(book >> wait(1.1)) == "degraded"
+        state = after.snapshot()
+
+
+def test_other_thresholds_keep_what_is_known():
+    before = Playbook(engine(child_parent={})) >> "P1 done +300ms C C"
+    after = engine(child_parent={"after_done_high_count": 1})
+    after.restore(before.engine.snapshot())
+    assert after.began_anew == {}
+    before.use(after)
+    before >> "C" << Halt("host=a-gw-1", "child_after_done")
+
+
+def test_a_record_that_crashed_us_is_kept_paged_and_leaves_the_lease_degraded():
+    book = Playbook(engine(**ARMED)) >> "P1 C"
+    empty = book.decoder.decode([], book.part, np.zeros(0, np.int64), None).batch
+    crashed = Quarantined(book.part, book.told, "", CRASHED_US, "twice", b"raw")
+    (
+        book
+        >> RecordsArrived(empty, ((book.part, book.told, book.told),), (crashed,))
+        << Page("self/crashed/", "self")
+    )
+    assert [letter.record.raw for letter in book.of(cmd.DeadLetter)] == [b"raw"]
+    assert last_lease(book >> wait(1.1)) == "degraded"
