@@ -1,6 +1,7 @@
 """How brokers are logged in to: what the configuration says, as the clients want to hear it.
 
-Certificates are read here and nowhere else; a file that cannot be read or is no
+Certificates are read here and nowhere else: at the start, and again for each connection, so that one that
+was rotated is shown and believed at the next without a restart.  A file that cannot be read or is no
 certificate is an `OSError` with its name.
 """
 
@@ -40,6 +41,25 @@ def mqtt_tls(mqtt: Mqtt) -> ssl.SSLContext | None:
 
 def tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
     """Checks who the server is, always; shows who we are, where there is a certificate."""
+    _context(ca_file, cert_file, key_file)  # what is wrong now is said at the start
+    reading = _Reading(ssl.PROTOCOL_TLS_CLIENT)
+    reading.files = (ca_file, cert_file, key_file)
+    return reading
+
+
+class _Reading(ssl.SSLContext):
+    """Wraps each connection by a context made of the files as they are then."""
+
+    files: tuple[Path | None, Path | None, Path | None]
+
+    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
+        return _context(*self.files).wrap_bio(*args, **options)
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        return _context(*self.files).wrap_socket(*args, **options)
+
+
+def _context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
     named = ca_file
     try:
         context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
@@ -149,6 +149,12 @@ class Kafka:
         self._admin_client().delete_topics([topic], operation_timeout=ADMIN_SECONDS_MAX)[topic].result(
             ADMIN_SECONDS_MAX
         )
+
+    def delete_records(self, topic: str, partition: int, before: int) -> None:
+        """As retention does: what lies before that offset is gone."""
+        first = TopicPartition(topic, partition, before)
+        for done in self._admin_client().delete_records([first]).values():
+            done.result(ADMIN_SECONDS_MAX)
 
     def leader_of(self, topic: str, partition: int) -> int:
         """The node that leads now, -1 when none does."""

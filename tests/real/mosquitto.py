@@ -9,6 +9,7 @@ import ssl
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -58,6 +59,7 @@ class Mosquitto:
         self.port = free_port()
         home = folder / "mosquitto"
         home.mkdir(parents=True)
+        self.server = Server("mosquitto", [program("mosquitto"), "-c", home / "mosquitto.conf"], home)
         lines = [
             "user root" if os.geteuid() == 0 else "",  # giving up root would undo the promise to die with us
             f"listener {self.port} {self.host}",
@@ -70,7 +72,6 @@ class Mosquitto:
             *(self._guarded(guard, home) if guard else ["allow_anonymous true"]),
         ]
         (home / "mosquitto.conf").write_text("\n".join(lines) + "\n")
-        self.server = Server("mosquitto", [program("mosquitto"), "-c", home / "mosquitto.conf"], home)
 
     @property
     def ca_pem(self) -> Path:
@@ -96,15 +97,19 @@ class Mosquitto:
         self.server.start()
         await self.server.ready_when(self._listens)
 
+    def certify(self, ca: trustme.CA, *, not_after: datetime | None = None) -> None:
+        """Another certificate, of this authority: shown from its next start on."""
+        certificate = ca.issue_cert("localhost", self.host, not_after=not_after)
+        home = self.server.folder
+        ca.cert_pem.write_to_path(home / "ca.pem")
+        certificate.private_key_pem.write_to_path(home / "server.key")
+        (home / "server.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+
     def _listens(self) -> bool:
         return listens(self.port)
 
     def _guarded(self, guard: Guard, home: Path) -> list[str]:
-        certificate = guard.ca.issue_cert("localhost", self.host)
-        guard.ca.cert_pem.write_to_path(home / "ca.pem")
-        certificate.private_key_pem.write_to_path(home / "server.key")
-        for blob in certificate.cert_chain_pems:
-            blob.write_to_path(home / "server.pem", append=True)
+        self.certify(guard.ca)
         (home / "access").write_text(guard.access)
         (home / "access").chmod(0o600)
         (home / "passwords").touch(mode=0o600)

@@ -31,6 +31,7 @@ PARTS = {
     "kafka": Part(("java",), ("default-jre-headless", "maven"), KAFKA_JARS),
     "mosquitto": Part(("mosquitto", "mosquitto_passwd"), ("mosquitto",)),
     "alertmanager": Part(("prometheus-alertmanager", "amtool"), ("prometheus-alertmanager",)),
+    "faketime": Part(("faketime",), ("faketime",)),
     "prometheus": Part(("prometheus", "promtool"), ("prometheus",)),
 }
 

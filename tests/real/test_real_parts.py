@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from tests.real.alertmanager import Alertmanager
+from tests.real.faketime import Beating
 from tests.real.kafka import Kafka
 from tests.real.mosquitto import USERS, Mosquitto
 from tests.real.parts import PARTS
@@ -355,5 +356,5 @@ def test_a_missing_part_fails_in_ci_and_is_skipped_with_the_way_to_get_it_elsewh
 
 def test_every_part_has_a_fixture_or_a_class():
     assert set(PARTS) == {
-        cls.__module__.rsplit(".", 1)[-1] for cls in (Kafka, Mosquitto, Alertmanager, Prometheus)
+        cls.__module__.rsplit(".", 1)[-1] for cls in (Kafka, Mosquitto, Alertmanager, Prometheus, Beating)
     }
