@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check static test real bench lock clean distclean
+.PHONY: help setup demo check static test real bench soak lock clean distclean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -38,6 +38,9 @@ real: setup  ## get the real servers that tests want (Kafka, mosquitto, Alertman
 
 bench: setup real  ## our figures beside the peers', measured in one run on this machine
 	@$(BIN)/python -m benchmarks
+
+soak: setup  ## the seeded world with fresh seeds, for HOURS (default 1): simulated hours, restarts, faults by kind
+	@$(BIN)/python -m tests.world --hours $(or $(HOURS),1)
 
 lock: setup  ## resolve requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --generate-hashes --no-header --group dev --python-version 3.11 pyproject.toml -o requirements.lock

