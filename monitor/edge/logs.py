@@ -3,14 +3,16 @@
 An event is a dotted past-tense name with fields: `halt.sent scope=... latency_ms=3`.  Values
 may come from strangers: each is cut to 512 characters, and control characters (a newline
 that would begin a line of its own, an escape that would paint a terminal) are escaped.
-Libraries speak through the same door, and only when something is wrong.
+Libraries speak through the same door, and only when something is wrong.  A line that cannot be
+written is lost.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 import structlog
 
@@ -39,6 +41,7 @@ QUIET: Final = {
 def configure(*, verbose: bool = False, stream: TextIO | None = None, human: bool | None = None) -> None:
     """Once, at start.  `human`: None means "if the stream is a terminal"."""
     out = stream if stream is not None else sys.stderr
+    sink = _Sink(out)
     plain = out.isatty() if human is None else human
     level = logging.DEBUG if verbose else logging.INFO
     shared: list[Any] = [
@@ -56,10 +59,10 @@ def configure(*, verbose: bool = False, stream: TextIO | None = None, human: boo
     structlog.configure(
         processors=[*shared, rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", sink)),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(out)
+    handler = logging.StreamHandler(sink)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
@@ -79,6 +82,22 @@ def configure(*, verbose: bool = False, stream: TextIO | None = None, human: boo
 def logger() -> Any:
     """Where events are said: `logger().info("halt.sent", scope=...)`."""
     return structlog.get_logger()
+
+
+class _Sink:
+    """The stream, or nothing: a log on a full disk must not end what it only tells of."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._out.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._out.flush()
 
 
 def _bound(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """One event is one line, whatever strangers put into it."""
 
+import errno
 import io
 import json
 import logging
@@ -94,3 +95,21 @@ def test_a_terminal_gets_plain_lines(said):
     assert len(out.getvalue().splitlines()) == 1
     assert "halt.sent" in out.getvalue()
     assert "scope=" in out.getvalue()
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(said):
+    class Full(io.StringIO):
+        full = True
+
+        def write(self, text):
+            if self.full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(text)
+
+    out = Full()
+    logs.configure(stream=out)
+    logs.logger().critical("halt.sent")
+    logging.getLogger("aiokafka").critical("no broker")
+    out.full = False
+    logs.logger().info("halt.settled")
+    assert json.loads(out.getvalue())["event"] == "halt.settled"
