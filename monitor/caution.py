@@ -1,25 +1,32 @@
 """How records are judged that may crash us: noted before, and after a crash one at a time.
 
 A kernel that leaves its bounds ends the process without a word.  The note says which records it was at; the
-next process judges those alone, and what crashes it again is set aside as `crashed_us`: the rest is judged.
+next process lets a child judge those first, alone.  What crashes the child is set aside as `crashed_us`.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from detectors import event as ev
 from detectors.contract import Batch
-from monitor.core.inputs import CRASHED_US, Quarantined
+from monitor.core.inputs import CRASHED_US, Quarantined, RecordsArrived
 from monitor.edge.kafka_in import Chunk, Part
+from monitor.edge.store import ChildCrashed, in_a_child
 
 if TYPE_CHECKING:
     from monitor.core.engine import Engine
     from monitor.edge.suspects import Range, Suspects
+
+
+TRIES: Final = (
+    16  # records of one chunk that crash a child; one more crashes us, and the next process goes on
+)
+TRY_S: Final = 5.0  # a chunk of 4,096 suspects takes 0.3 s
 
 
 class Caution:
@@ -32,6 +39,26 @@ class Caution:
         if suspects.ranges:
             engine.piecewise = self._one_at_a_time
 
+    async def try_out(self, chunk: Chunk, fact_of: Callable[[Chunk], RecordsArrived]) -> None:
+        """Before suspects are judged here, a child judges them, one at a time; its answers are nobody's."""
+        if not any(self._marked(part.topic, part.partition, part.offsets).any() for part in chunk.parts):
+            return
+
+        def judge() -> None:
+            for piece in self.pieces(chunk):
+                with self._noting(_read(piece)):
+                    self._engine.handle(fact_of(piece))
+
+        for _ in range(TRIES):
+            try:
+                await in_a_child(judge, TRY_S)
+            except ChildCrashed:
+                if self._suspects.convict_noted():
+                    continue
+            except OSError:
+                pass  # no child, or a slow one: what is suspect is judged alone here as well
+            return
+
     def pieces(self, chunk: Chunk) -> Iterator[Chunk]:
         """A chunk as it is; records that are suspect each alone, and a part's order kept."""
         if not self._suspects.ranges:
@@ -43,11 +70,7 @@ class Caution:
     @contextlib.contextmanager
     def over(self, chunk: Chunk) -> Iterator[None]:
         """While these are judged, and what waited for them."""
-        read = [
-            (part.topic, part.partition, int(part.offsets[0]), int(part.offsets[-1]))
-            for part in chunk.parts
-            if len(part.offsets)
-        ]
+        read = _read(chunk)
         # A suspect is decoded alone, whatever waits; what is then given out is noted piece by piece.
         with self._noting(read if self._suspects.ranges else [*read, *self._waiting()]):
             yield
@@ -125,6 +148,14 @@ class Caution:
             for part, following in engine.next_offsets.items()
         }
         return all(reached.get(name[:2], -1) > name[3] for name in self._suspects.ranges)
+
+
+def _read(chunk: Chunk) -> list[Range]:
+    return [
+        (part.topic, part.partition, int(part.offsets[0]), int(part.offsets[-1]))
+        for part in chunk.parts
+        if len(part.offsets)
+    ]
 
 
 def _runs(alone: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -67,6 +67,7 @@ class Feed:
     async def run(self) -> None:
         async for fact in self.kafka_in.read():
             if isinstance(fact, Chunk):
+                await self._caution.try_out(fact, lambda piece: self._fact_of(piece)[0])
                 began_s = time.perf_counter()
                 for piece in self._caution.pieces(fact):
                     with self._caution.over(piece):
@@ -84,6 +85,19 @@ class Feed:
 
     def arrived(self, chunk: Chunk) -> None:
         """Judge a chunk at once: by partition each of the four would cost as much as all."""
+        fact, passed_over = self._fact_of(chunk)
+        if self._on_records is not None:
+            for read in chunk.parts:
+                source = SourcePart(read.topic, read.partition)
+                self._on_records(source, read.values, read.offsets, read.arrived_ns)
+        self._metrics.events.inc(len(fact.batch) + passed_over)
+        if passed_over:
+            self._metrics.passed_over.inc(passed_over)
+        self._tell(fact)
+        failpoint("records.judged")
+
+    def _fact_of(self, chunk: Chunk) -> tuple[RecordsArrived, int]:
+        """What arrived, decoded; and how many records of it are of no kind that we know."""
         reads = [(self._part(read.topic, read.partition), read) for read in chunk.parts]
         values = [value for _, read in reads for value in read.values]
         withheld = [one for part, read in reads for one in self._caution.withheld(part, read)]
@@ -97,12 +111,6 @@ class Feed:
             parts, offsets, arrived_ns = parts[keep], offsets[keep], arrived_ns[keep]
         poisonous(values)
         decoded = self._decoder.decode(values, parts, offsets, arrived_ns)
-        if self._on_records is not None:
-            for part, read in reads:
-                self._on_records(self._engine.parts[part], read.values, read.offsets, read.arrived_ns)
-        self._metrics.events.inc(decoded.events)
-        if decoded.passed_over:
-            self._metrics.passed_over.inc(decoded.passed_over)
         ranges = tuple((part, int(read.offsets[0]), int(read.next_offset) - 1) for part, read in reads)
         ends = tuple((part, int(read.end_offset)) for part, read in reads)
         quarantined = (*decoded.quarantined, *withheld)
@@ -111,8 +119,7 @@ class Feed:
             for part, read in reads
             for first, last in _holes(read.offsets, read.next_offset)
         )
-        self._tell(RecordsArrived(decoded.batch, ranges, quarantined, ends, holes))
-        failpoint("records.judged")
+        return RecordsArrived(decoded.batch, ranges, quarantined, ends, holes), decoded.passed_over
 
     def passed(self, happened: TimePassed) -> None:
         """Time has passed: what waited for a slower partition may be judged now."""

@@ -10,10 +10,14 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from monitor import failpoints
+
+KNIGHTWATCH = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-c", "from monitor.cli import main; main()"]
 PR_SET_PDEATHSIG = 1
 
 _nursery = multiprocessing.get_context("forkserver")
@@ -27,8 +31,31 @@ def begin(config: Path, failpoint: str = "") -> ForkServerProcess:
     return process
 
 
+class FromNothing:
+    """`knightwatch run -c config` as an operator's machine starts it, with all that a start costs."""
+
+    def __init__(self, config: Path, failpoint: str) -> None:
+        with config.with_suffix(".log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*KNIGHTWATCH, "run", "-c", str(config)],
+                env={**os.environ, failpoints.VARIABLE: failpoint},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exitcode(self) -> int | None:
+        return self._process.poll()
+
+    def is_alive(self) -> bool:
+        return self.exitcode is None
+
+
 def _live(config: Path, failpoint: str) -> None:
-    from monitor import failpoints
     from monitor.cli import main
 
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,6 +1,9 @@
 """What is suspect is judged alone with a note of its own, whatever waits for it; the answers stay the same."""
 
+import errno
 import functools
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -152,3 +155,56 @@ def test_what_is_convicted_is_withheld_with_its_bytes():
     caution = Caution(an_engine(), suspects)
     [one] = caution.withheld(0, part_of(EVENTS[:3], 0, 7))
     assert (one.offset, one.reason, one.raw) == (8, "crashed_us", EVENTS[1].value)
+
+
+def crashing(decoder, *offsets):
+    """A feed that decodes, in a process that some records crash."""
+
+    def fact(chunk):
+        if set(offsets) & set(chunk.parts[0].offsets.tolist()):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return fact_of(decoder, chunk.parts[0])
+
+    return fact
+
+
+async def test_a_child_crashes_first_and_each_of_its_records_is_convicted():
+    engine = an_engine()
+    before = engine.snapshot()
+    suspects = Noted((TOPIC, 0, 5, 30))
+    caution = Caution(engine, suspects)
+    part = part_of(EVENTS[:40], 0, 0)
+    convicted = suspects._convicted
+
+    def fact(chunk):
+        offset = int(chunk.parts[0].offsets[0])
+        if offset in (9, 17) and (TOPIC, 0, offset) not in convicted:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return fact_of(Decoder(engine.names), chunk.parts[0])
+
+    await caution.try_out(Chunk((part,)), fact)
+    assert sorted(convicted) == [(TOPIC, 0, 9), (TOPIC, 0, 17)]
+    assert [one.offset for one in caution.withheld(0, part)] == [9, 17]
+    assert engine.snapshot()["engine"] == before["engine"], "the child's answers are nobody's"
+
+
+async def test_a_crash_before_the_suspects_convicts_nobody():
+    engine = an_engine()
+    suspects = Noted((TOPIC, 0, 5, 30))
+    caution = Caution(engine, suspects)
+    await caution.try_out(Chunk((part_of(EVENTS[:40], 0, 0),)), crashing(Decoder(engine.names), 2))
+    assert not suspects.any_convicted
+
+
+async def test_what_holds_no_suspect_is_tried_out_by_nobody():
+    caution = Caution(an_engine(), Noted((TOPIC, 0, 500, 501)))
+    await caution.try_out(Chunk((part_of(EVENTS[:40], 0, 0),)), crashing(None, *range(40)))
+
+
+async def test_where_no_child_can_be_made_nobody_is_convicted(monkeypatch):
+    engine = an_engine()
+    suspects = Noted((TOPIC, 0, 5, 5))
+    caution = Caution(engine, suspects)
+    monkeypatch.setattr(os, "fork", lambda: (_ for _ in ()).throw(OSError(errno.ENOMEM, "no memory")))
+    await caution.try_out(Chunk((part_of(EVENTS[:9], 0, 0),)), crashing(Decoder(engine.names), 5))
+    assert not suspects.any_convicted

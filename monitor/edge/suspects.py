@@ -3,7 +3,8 @@
     note       some bytes in a mapped file: which records are being judged now.  Written before, cleared
                after; no call of the kernel, and it outlives the process
     1st crash  what the note names is suspect: each of these records is judged alone, with a note of its own
-    2nd crash  the note names one record that was suspect: it is convicted, and nobody judges it again
+    2nd crash  of a child that judges them first, or of us: the note names one record that was suspect.
+               It is convicted, and nobody judges it again
 
 What was learnt is in `suspects.json` before the first record is read.
 """
@@ -89,6 +90,15 @@ class Suspects:
             self._convicted[place] = digest
             self._keep()
         return self._convicted[place] == digest
+
+    def convict_noted(self) -> bool:
+        """A child of ours crashed: whether its note names one record, which is convicted then."""
+        noted = self._noted()
+        if len(noted) != 1 or noted[0][2] != noted[0][3]:
+            return False
+        self._convicted[noted[0][:3]] = ""
+        self._keep()
+        return True
 
     def absolve(self) -> None:
         """All that was suspect has been judged, and we live."""

@@ -4,7 +4,7 @@
 """
 
 from monitor.edge.store.folder import KEPT, Folder, Piece, snapshots_in
-from monitor.edge.store.forked import ForkFailed, in_a_child
+from monitor.edge.store.forked import ChildCrashed, ForkFailed, in_a_child
 from monitor.edge.store.store import Store
 
-__all__ = ["KEPT", "Folder", "ForkFailed", "Piece", "Store", "in_a_child", "snapshots_in"]
+__all__ = ["KEPT", "ChildCrashed", "Folder", "ForkFailed", "Piece", "Store", "in_a_child", "snapshots_in"]

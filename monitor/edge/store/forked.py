@@ -29,6 +29,7 @@ HANDLES_MAX: Final = (1 << 31) - 1  # one call of the kernel closes them all
 REAP_S: Final = 0.002
 REAPS_MAX: Final = 50
 DONE: Final = b"done"
+CRASHES: Final = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT")
 # fmt: off
 NOT_OURS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 # fmt: on
@@ -39,6 +40,10 @@ _hanging: list[int] = []  # killed, and not ended: a disk that does not answer k
 
 class ForkFailed(OSError):
     """The child did not end its work: what it said, or how it ended."""
+
+
+class ChildCrashed(ForkFailed):
+    """The child was ended by a fault of its own: a signal as a broken kernel gets it, or an exception."""
 
 
 async def in_a_child(work: Callable[[], object], timeout_s: float) -> float:
@@ -68,7 +73,9 @@ async def in_a_child(work: Callable[[], object], timeout_s: float) -> float:
         os.close(ours)
         how = await _end(child)
     if said != DONE:
-        raise ForkFailed(errno.EIO, said.decode(errors="replace") or f"its process ended: {how}")
+        why = said.decode(errors="replace") or f"its process ended: {how}"
+        is_its_own = how in CRASHES or (said and not said.startswith(b"OSError"))
+        raise (ChildCrashed if is_its_own else ForkFailed)(errno.EIO, why)
     return paused_s
 
 
