@@ -35,6 +35,7 @@ def main() -> int:
         show(outcome, told.faults, story=told.story)
         sys.stdout.flush()
         number += 1
+        print(f"{number} seeds, {failed} failed", end="\r", file=sys.stderr, flush=True)
     print(total.words(time.monotonic() - began_s, first))
     return int(failed > 0)
 

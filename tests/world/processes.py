@@ -131,6 +131,7 @@ class Life:
             self.host.files.lose_power()
         for client in self._clients:
             client.hang_up(farewell=False)  # its kernel closes the connection
+        self.monitor = None  # its memory goes with it
         self.over.set()
 
     def pause(self) -> None:

@@ -27,6 +27,7 @@ def judge(world: World, reference: Reference) -> None:
     _truths(world, expected)
     _same_halts(world, reference)
     _same_ids(world, reference)
+    _in_time(world, reference)
     _gateways_hold_all(world)
     _everybody_judges(world)
     for host in world.hosts:
@@ -50,6 +51,24 @@ def _same_halts(world: World, reference: Reference) -> None:
         world.fail(f"halted without a breach: {key}")
     for key in sorted(lost):
         world.fail(f"never halted: {key}")
+
+
+def _in_time(world: World, reference: Reference) -> None:
+    """Where nothing is broken a breach is decided at once, and every gateway obeys within a second."""
+    began = [fault.at_s * SECOND - SECOND for fault in world.plan.faults]
+    ended = [(fault.at_s + fault.for_s) * SECOND + CALM_NS for fault in world.plan.faults]
+    for key, at_ns in sorted(world.watch.decided.items()):
+        if any(begin <= at_ns <= end for begin, end in zip(began, ended, strict=True)):
+            continue
+        due_ns = reference.at_ns.get(key, world.now_ns()) - world.start_ns
+        if at_ns > due_ns + DECIDED_NS:
+            world.fail(f"{key} was decided {(at_ns - due_ns) / SECOND:.1f} s late")
+        identity = reference.halts.get(key, "")
+        for gateway in world.gateways:
+            reached_ns = world.watch.reached.get((identity, gateway.name), world.loop.now_ns)
+            if reached_ns > at_ns + ROAD_NS:
+                late_s = (reached_ns - at_ns) / SECOND
+                world.fail(f"{key} reached {gateway.name} {late_s:.1f} s after it was decided")
 
 
 def _same_ids(world: World, reference: Reference) -> None:

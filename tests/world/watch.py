@@ -28,7 +28,6 @@ SECOND: Final = 1_000_000_000
 BLIND_NS: Final = 2 * SECOND
 SLACK_NS: Final = 400_000_000  # one tick, one upkeep, and the rounding of both
 FLAPPING_NS: Final = 5 * SECOND
-HEARD_NS: Final = SECOND  # from a decision to every gateway, while nothing is broken
 ROADS: Final = (COMMANDS, STATES, LEASES)
 
 

@@ -6,6 +6,7 @@ run(plan) -> Outcome        the same plan, the same outcome, to the last byte of
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import traceback
 from collections import Counter
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from monitor.core.roads import ACKS, COMMANDS, LEASES, STATES
+from monitor.edge.allocator import map_tables_apart
 from monitor.settings import Config, load_text
 from monitor.settings.policy import policy_of
 from tests.world.chance import Chance
@@ -85,6 +87,8 @@ class Outcome:
 
 class World:
     """Made for one run."""
+
+    start_ns = START_NS
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.chance = plan, Chance(plan.seed)
@@ -192,6 +196,7 @@ def planned(events: Sequence[Told]) -> list[tuple[int, Told]]:
 
 def run(plan: Plan, *, deaf_gateways: bool = False) -> Outcome:
     """Simulate one plan, judge it.  `deaf_gateways` breaks a promise, to see that it is held."""
+    map_tables_apart()  # as the monitor does: what an engine held goes back whole
     world = World(plan)
     if deaf_gateways:
         for gateway in world.gateways:
@@ -209,6 +214,7 @@ def run(plan: Plan, *, deaf_gateways: bool = False) -> Outcome:
     finally:
         asyncio.set_event_loop(None)
         loop.close()
+        gc.collect()  # engines are large, and lie in cycles
     lives = [life for host in world.hosts for life in host.lives]
     return Outcome(
         plan, world.failures, world._digest.hexdigest(), loop.time(), world.firm.sent, len(lives),
