@@ -46,6 +46,7 @@ async def test_what_retention_took_and_a_topic_made_again_are_gaps_with_their_of
         await gateway.next(time.monotonic(), "lease", status="judging")
 
         live.server.freeze()  # it falls behind, and what it did not read goes
+        await asyncio.sleep(0.5)  # the fetch that it had begun is answered with nothing
         await live.send(CLEAN.format(n=2))
         kafka_own.delete_records(TELEMETRY, 0, count + 4)
         live.server.thaw()
