@@ -67,7 +67,7 @@ class Performer:
     parts: Callable[[int], SourcePart]
     save: Callable[[], None]
     keep_evidence: Callable[[Halt], None]
-    judging: Callable[[str], None] = lambda status: None  # the supervisor, at each lease
+    judging: Callable[[str], None] = lambda _status: None  # the supervisor, at each lease
     roads: Roads | None = None
     dead_letters: DeadLetters | None = None
     pagers: list[Alertmanager | Webhook] = field(default_factory=list)
