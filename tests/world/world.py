@@ -197,6 +197,12 @@ def planned(events: Sequence[Told]) -> list[tuple[int, Told]]:
 def run(plan: Plan, *, deaf_gateways: bool = False) -> Outcome:
     """Simulate one plan, judge it.  `deaf_gateways` breaks a promise, to see that it is held."""
     map_tables_apart()  # as the monitor does: what an engine held goes back whole
+    outcome = _outcome(plan, deaf_gateways=deaf_gateways)
+    gc.collect()  # engines are large, and lie in cycles
+    return outcome
+
+
+def _outcome(plan: Plan, *, deaf_gateways: bool) -> Outcome:
     world = World(plan)
     if deaf_gateways:
         for gateway in world.gateways:
@@ -214,7 +220,6 @@ def run(plan: Plan, *, deaf_gateways: bool = False) -> Outcome:
     finally:
         asyncio.set_event_loop(None)
         loop.close()
-        gc.collect()  # engines are large, and lie in cycles
     lives = [life for host in world.hosts for life in host.lives]
     return Outcome(
         plan, world.failures, world._digest.hexdigest(), loop.time(), world.firm.sent, len(lives),
