@@ -117,7 +117,9 @@ class Watch:
             since_ns = max(began_ns, life.ready_ns, life.resumed_ns)
             # A feed that came back and brings nothing is a new doubt; one that comes and goes is an old one.
             anew_ns = max(since_ns, life.linked_ns)
-            if now_ns - anew_ns > BLIND_NS + SLACK_NS or now_ns - since_ns > FLAPPING_NS:
+            doubted_ns = max((at for at, other, _ in said[-10:] if other != "judging"), default=0)
+            flapping = now_ns - max(since_ns, doubted_ns) > FLAPPING_NS
+            if now_ns - anew_ns > BLIND_NS + SLACK_NS or flapping:
                 late_s = (now_ns - since_ns) / SECOND
                 self._world.fail(f"{life.host.name} says judging {late_s:.1f} s into: {what}")
 
