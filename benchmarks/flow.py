@@ -29,11 +29,12 @@ def events(
     """(what to partition by, ts, record), in order of time.  `name` sets the ids of two flows apart."""
     for n in range(count):
         ts = start_ns + n * step_ns
-        if n % BEAT_EVERY == 0:
-            host = n // BEAT_EVERY % HOSTS
+        beats, since = divmod(n, BEAT_EVERY)
+        if since == 0:
+            host = beats % HOSTS
             yield host, ts, _heartbeat(ts, host)
             continue
-        turn, lane = divmod(n, LANES)
+        turn, lane = divmod(n - beats - 1, LANES)  # a heartbeat takes nobody's turn
         yield lane % ACCOUNTS, ts, _told(ts, lane, *divmod(turn, STEPS), name)
 
 
