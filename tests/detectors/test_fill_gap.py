@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.contract import Level, Result
-from detectors.fill_gap import S_FULL_AT, FillGap, FillGapSettings
+from detectors.fill_gap import FillGap, FillGapSettings
+from detectors.fill_gap.tables import S_FULL_AT
 from tests.desk import DAY, MS, SECOND, START, Told
 from tests.detectors.tell import Telling
 from tests.oracle.fill_gap import FillGap as Oracle
