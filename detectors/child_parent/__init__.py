@@ -67,7 +67,7 @@ class ChildParent(Detector):
     def on_postings(self, postings: Postings) -> Iterator[Breach]:
         state, start = self._t.state, 0
         while start < len(postings.rows):
-            start, count = judge_postings(postings.rows, start, postings.batch.rows, self._t)
+            start, count = judge_postings(postings.rows, start, postings.batch.rows, *self._t)
             yield from self._breaches(count)
             if state[tb.S_ASKED]:
                 pair = int(state[tb.S_ASKED]) - 1

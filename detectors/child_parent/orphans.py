@@ -10,7 +10,7 @@ from detectors.child_parent.accusations import accuse
 from detectors.child_parent.reasons import CLEAR, HALT, HIGH, ORPHAN, WARN
 from detectors.event import MONEY, UNIT
 from detectors.evidence import IN_USD, remember
-from detectors.kernel import compiled, crossed
+from detectors.kernel import compiled, crossed, inlined
 
 
 @compiled
@@ -31,7 +31,7 @@ def count_orphan(place, part, offset, usd, at, state, places, rings):
     remember(rings, place * tb.N_REASONS + ORPHAN, part, offset, at, tb.ORPHAN_WINDOW * tb.TICK_NS)
 
 
-@compiled
+@inlined
 def count_unannounced(t, w, at):
     """An order has waited for its parent to be announced: if nobody did, it counts just before now."""
     m = t.parents[w[tb.W_PARENT]]
