@@ -69,7 +69,7 @@ def _judge_order(t, postings, i, s, which, measured, n):
     if measured > cap:
         rung, limit = np.int64(HIGH), cap
         extreme = _share_of(cap, t.shares[tb.R_HALT_TIMES])
-        is_burst, is_one = _one_over(t, s, which, low, session)
+        is_burst, is_one = _one_over(t.caps, t.limits, s, which, low, session)
         is_of_session = session > nm.OTHER and (measured > extreme or is_one)
         if measured > extreme or is_burst:
             is_new = True
@@ -90,18 +90,18 @@ def _judge_order(t, postings, i, s, which, measured, n):
 
 
 @inlined
-def _one_over(t, s, which, low, session):
+def _one_over(caps, limits, s, which, low, session):
     """One more order over its cap; whether it ends a burst, and whether one session sent all of it."""
-    overs, needed = t.caps[s, tb.P_OVERS + which], t.limits[tb.L_OVERS]
+    overs, needed = caps[s, tb.P_OVERS + which], limits[tb.L_OVERS]
     first = tb.P_OVER + 2 * which * tb.OVER_MAX
-    t.caps[s, first + 2 * (overs % needed)] = low
-    t.caps[s, first + 2 * (overs % needed) + 1] = session
-    t.caps[s, tb.P_OVERS + which] = overs + 1
-    oldest = t.caps[s, first + 2 * ((overs + 1) % needed)]
+    caps[s, first + 2 * (overs % needed)] = low
+    caps[s, first + 2 * (overs % needed) + 1] = session
+    caps[s, tb.P_OVERS + which] = overs + 1
+    oldest = caps[s, first + 2 * ((overs + 1) % needed)]
     is_one = True
     for k in range(needed):
-        is_one &= t.caps[s, first + 2 * k + 1] == session
-    return overs + 1 >= needed and low - oldest < t.limits[tb.L_OVER_WINDOW], is_one
+        is_one &= caps[s, first + 2 * k + 1] == session
+    return overs + 1 >= needed and low - oldest < limits[tb.L_OVER_WINDOW], is_one
 
 
 @inlined

@@ -63,7 +63,7 @@ def find_legs(t, postings, i):
 @inlined
 def book(t, postings, i, rows, sells):
     """Apply a posting to all of its cells."""
-    date = _date_of(t, postings, i, rows)
+    date = _date_of(t.x32, postings, i, rows)
     for grain in range(t.plan.shape[0]):
         work, position = t.legs[2 * grain], t.legs[2 * grain + 1]
         for leg in range(2):
@@ -75,8 +75,8 @@ def book(t, postings, i, rows, sells):
 
 
 @inlined
-def _date_of(t, postings, i, rows):
+def _date_of(x32, postings, i, rows):
     """The trade date that an execution belongs to, or else an order."""
     if postings[i, po.EXEC] >= 0 and postings[i, po.KIND] != PostingKind.EXECUTED:
-        return np.int64(t.x32[postings[i, po.EXEC], lt.X_DATE])
+        return np.int64(x32[postings[i, po.EXEC], lt.X_DATE])
     return rows[postings[i, po.ROW], ev.TRADE_DATE]

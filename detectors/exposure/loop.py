@@ -27,7 +27,7 @@ def judge(postings, start, rows, *tables):  # noqa: ANN002  Tables
             if not done:
                 return i, n
         if is_reference(postings[i, po.KIND]):
-            t.state[tb.ST_CURRENCY] = currency_asked(t, postings, i, rows)
+            t.state[tb.ST_CURRENCY] = currency_asked(t.currencies, postings, i, rows)
             if t.state[tb.ST_CURRENCY] != 0:
                 return i, n
             hear_reference(t, postings, i, rows)

@@ -37,14 +37,14 @@ def is_reference(kind):
 
 
 @inlined
-def currency_asked(t, postings, i, rows):
+def currency_asked(currencies, postings, i, rows):
     """A currency that nobody said yet whether it is the dollar; 0 if there is none in this reference."""
     currency = 0
     if postings[i, po.KIND] == PostingKind.RATED:
         currency = postings[i, po.VENUE]
     elif postings[i, po.KIND] == PostingKind.INSTRUMENT:
         currency = rows[postings[i, po.ROW], ev.CURRENCY]
-    return currency if currency > nm.OTHER and t.currencies[currency, F_KNOWN] == 0 else 0
+    return currency if currency > nm.OTHER and currencies[currency, F_KNOWN] == 0 else 0
 
 
 @inlined
@@ -99,19 +99,20 @@ def prepare(t, postings, i, rows):
     symbol, px = postings[i, po.SYMBOL], postings[i, po.PX]
     is_moved = kind == PostingKind.MOVED_OUT or kind == PostingKind.MOVED_IN
     date, today = rows[row, ev.TRADE_DATE], t.accounts[account, tb.A_DATE]
+    is_new_day, is_first_statement = False, False
     if date > today and not is_moved and postings[i, po.AT] >= rows[row, ev.TS]:
-        t.state[tb.ST_STAMP] += 1
         t.accounts[account, tb.A_DATE] = date
-        if today != 0:
-            _revalue_account(t, account, True)
+        is_new_day = today != 0  # before the first day it held nothing
+    if kind == PostingKind.POSITION_SET and t.accounts[account, tb.A_STATED] == 0:
+        t.accounts[account, tb.A_STATED] = 1
+        is_first_statement = True
+    if is_new_day or is_first_statement:
+        t.state[tb.ST_STAMP] += 1
+        _revalue_account(t, account, is_new_day)
     if kind == PostingKind.EXECUTED and postings[i, po.POS] != 0 and symbol > nm.OTHER:
         if px != 0 and px != ev.NONE and filled_at(t.symbols, symbol, px, t.shares[tb.R_NEAR]):
             t.state[tb.ST_STAMP] += 1
             _revalue_symbol(t, symbol, postings, i)
-    if kind == PostingKind.POSITION_SET and t.accounts[account, tb.A_STATED] == 0:
-        t.state[tb.ST_STAMP] += 1
-        t.accounts[account, tb.A_STATED] = 1
-        _revalue_account(t, account, False)
 
 
 @compiled

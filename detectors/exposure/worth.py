@@ -54,7 +54,7 @@ def _change(t, postings, i, c, is_position, has_work, sells, date):
         if change != 0:
             if date < t.accounts[t.cells[c, tb.C_ACCOUNT], tb.A_DATE]:
                 t.cells[c, tb.C_DAY_POS] += change  # it belongs to a day that is over, as does its bust
-            _remember_fill(t, postings, i, c)
+            _remember_fill(t.cells, postings, i, c)
     if has_work:
         if sells:
             t.cells[c, tb.C_SELLS] += postings[i, po.WORK]
@@ -70,23 +70,23 @@ def _change(t, postings, i, c, is_position, has_work, sells, date):
 
 
 @inlined
-def _remember_fill(t, postings, i, c):
+def _remember_fill(cells, postings, i, c):
     """The price of an own fill: a new one, a corrected one, or one that is gone."""
     kind, key, px = postings[i, po.KIND], postings[i, po.EXEC] + 1, postings[i, po.PX]
     if kind == PostingKind.EXECUTED or kind == PostingKind.MOVED_IN:
         if px != ev.NONE and px != 0:
-            t.cells[c, tb.C_FILLED] += 1
-            slot = tb.C_FILL + 2 * (t.cells[c, tb.C_FILLED] % tb.FILLS)
-            t.cells[c, slot] = key
-            t.cells[c, slot + 1] = px
+            cells[c, tb.C_FILLED] += 1
+            slot = tb.C_FILL + 2 * (cells[c, tb.C_FILLED] % tb.FILLS)
+            cells[c, slot] = key
+            cells[c, slot + 1] = px
         return
     for k in range(tb.FILLS):
         slot = tb.C_FILL + 2 * k
-        if t.cells[c, slot] == key:
+        if cells[c, slot] == key:
             if kind == PostingKind.BUSTED or kind == PostingKind.MOVED_OUT:
-                t.cells[c, slot] = 0
+                cells[c, slot] = 0
             elif px != ev.NONE and px != 0:
-                t.cells[c, slot + 1] = px
+                cells[c, slot + 1] = px
 
 
 @inlined
