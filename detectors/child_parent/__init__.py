@@ -21,8 +21,8 @@ warn child_parent child_after_done host=a-gw-1: 1 > 1
 halt child_parent child_after_done host=a-gw-1: 3 > 3
 
 Where: `judge` takes each posting to the questions that it concerns, `ticks` takes time to them.  Each
-question is a file: `after_done`, `overcommit` (with `waiting`), `orphans` (with `parented`), `ratio`,
-`chains`.  They share `parents`, `places`, `worth` and `accusations`; `tables` is what is remembered.
+question is a file: `after_done`, `overcommit`, `orphans` (with `parented`), `ratio`, `chains`.  They share
+`parents`, `places`, `worth`, `waiting` and `accusations`; `tables` is what is remembered.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def judge_late(t, p, rows, place, usd, n):
     is_late = _is_late(p, m, t.hosts, limits)
     if not is_late and not is_overfilled(m, limits):
         return n
-    rung, measured, limit = CLEAR, CLEAR, CLEAR
+    rung, measured, limit = CLEAR, 0, 0
     if is_late:
         rung, measured, limit = _count_late(t, p, m, place, usd)
     q[tb.PL_USD] += usd

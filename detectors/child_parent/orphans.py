@@ -5,6 +5,8 @@ Each place counts them in buckets of a tick; a tick that ends looks at the hundr
 
 from __future__ import annotations
 
+import numpy as np
+
 from detectors.child_parent import tables as tb
 from detectors.child_parent.accusations import accuse
 from detectors.child_parent.reasons import CLEAR, HALT, HIGH, ORPHAN, WARN
@@ -48,7 +50,7 @@ def close_orphans(t, tick, row, n):
         q = t.places[place]
         if q[tb.PL_UNTIL] < tick:
             continue
-        count, usd = 0, 0
+        count, usd = np.int64(0), np.int64(0)
         for bucket in range(max(tick - tb.ORPHAN_WINDOW, 0), tick):
             b = tb.PL_ORPHANS + 3 * (bucket % tb.ORPHAN_BUCKETS)
             if q[b] == bucket:
