@@ -18,6 +18,19 @@ own last fill is the cell's.  A cell without a price counts at `unpriced_notiona
 An order or a fill that raises a measure trips at once; what a mark, a rate or a statement alone moves must
 stand for three evaluations, one each second of LOW.
 
+Where to look, along the data's way:
+
+    settings, limits, reasons    what is asked for, and what can be said
+    tables                       what is remembered: cells, scopes, caps, and their bounds
+    loop                         the loop over postings; all below is called from there
+    legs, cells                  which cells a posting moves, and whose scopes they are in
+    worth, pricing               what a cell is worth, and its scopes' sums
+    many_cells                   a mark, a rate, an instrument, a new day: what moves cells by the dozen
+    measures, crossing           where a scope stands on the way to its limits, and when that is said
+    after_posting, each_second   who judges a scope: what it was sent and filled, and time
+    caps                         one order, and a day's orders
+    words                        codes and hits in words
+
 >>> from tests.detectors.tell import tell
 >>> limit = {"scope": "account=*", "gross": 4_000}
 >>> for breach in tell(Exposure, "P1 C F C F C F C F C", {"limit": (limit,)}):
@@ -67,7 +80,7 @@ class Exposure(Detector):
         super().__init__(settings, view)
         self.shapes = Shapes.of(settings.limit)
         self.tables = tb.empty(*self.shapes.tables())
-        limits, shares = words.constants(settings)
+        limits, shares = settings.constants()
         self._state = self.tables["state"]
         self._hits = np.zeros((tb.HITS, HIT + 1), np.int64)
         self._t = tb.Tables(

@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from detectors.contract import setting
-from detectors.exposure.limits import Shapes
-from detectors.exposure.tables import OVER_MAX, RUNNING_MAX
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.contract import Int64Array, setting
+from detectors.event import MONEY, UNIT
+from detectors.exposure import tables as tb
+from detectors.exposure.limits import CAP_KEYS, Shapes, basis_of, fixed
+from detectors.kernel import SECOND_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +50,27 @@ class ExposureSettings:
                 f"warn_share {self.warn_share} and high_share {self.high_share}; write 0 < warn <= high <= 1"
             )
             raise ValueError(msg)
-        if not 1 <= self.orders_over_count <= OVER_MAX or not 1 <= self.running_count <= RUNNING_MAX:
+        if not 1 <= self.orders_over_count <= tb.OVER_MAX or not 1 <= self.running_count <= tb.RUNNING_MAX:
             msg = (
-                f"orders_over_count is from 1 to {OVER_MAX} and running_count from 1 to {RUNNING_MAX}; "
+                f"orders_over_count is from 1 to {tb.OVER_MAX} and running_count from 1 to {tb.RUNNING_MAX}; "
                 "write smaller ones"
             )
             raise ValueError(msg)
         Shapes.of(self.limit)
+
+    def constants(self) -> tuple[Int64Array, NDArray[np.float64]]:
+        """What does not change, as the kernels read it: `limits` and `shares`."""
+        limits = np.zeros(tb.LIMITS, np.int64)
+        limits[tb.L_BASES] = sum({1 << basis_of(row) for row in self.limit})
+        limits[tb.L_UNPRICED] = fixed(self.unpriced_notional, MONEY)
+        limits[tb.L_RUNNING] = self.running_count
+        limits[tb.L_TIME_WARN] = fixed(self.warn_time_to_limit_s, UNIT)
+        limits[tb.L_TIME_HIGH] = fixed(self.high_time_to_limit_s, UNIT)
+        limits[tb.L_FLOOR] = fixed(self.floor_share, UNIT)
+        limits[tb.L_OVERS] = self.orders_over_count
+        limits[tb.L_OVER_WINDOW] = fixed(self.orders_over_window_s, SECOND_NS)
+        limits[tb.L_HAS_CAPS] = any(key in row for row in self.limit for key in CAP_KEYS)
+        return limits, np.array([self.mark_near_share, self.order_halt_times, self.warn_share])
 
     @property
     def floor_share(self) -> float:

@@ -1,11 +1,10 @@
-"""Between words and numbers: settings as kernels read them, the limits of a scope, and hits as breaches."""
+"""Between codes and words: the scope that a code stands for, the limits it has, and hits as breaches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from detectors import event as ev
@@ -15,27 +14,11 @@ from detectors.contract import Breach, Int64Array, Severity
 from detectors.exposure import tables as tb
 from detectors.exposure.limits import CAP_KEYS, MEASURE_KEYS, Shapes, basis_of, fixed
 from detectors.exposure.reasons import IN_MONEY, MEASURES, QUANTITY, REASONS
-from detectors.kernel import SECOND_NS
 from detectors.scope import Scope
 
 if TYPE_CHECKING:
     from detectors.contract import View
     from detectors.exposure.settings import ExposureSettings
-
-
-def constants(settings: ExposureSettings) -> tuple[Int64Array, NDArray[np.float64]]:
-    """What does not change, as the kernels read it: `limits` and `shares`."""
-    limits = np.zeros(tb.LIMITS, np.int64)
-    limits[tb.L_BASES] = sum({1 << basis_of(row) for row in settings.limit})
-    limits[tb.L_UNPRICED] = fixed(settings.unpriced_notional, ev.MONEY)
-    limits[tb.L_RUNNING] = settings.running_count
-    limits[tb.L_TIME_WARN] = fixed(settings.warn_time_to_limit_s, ev.UNIT)
-    limits[tb.L_TIME_HIGH] = fixed(settings.high_time_to_limit_s, ev.UNIT)
-    limits[tb.L_FLOOR] = fixed(settings.floor_share, ev.UNIT)
-    limits[tb.L_OVERS] = settings.orders_over_count
-    limits[tb.L_OVER_WINDOW] = fixed(settings.orders_over_window_s, SECOND_NS)
-    limits[tb.L_HAS_CAPS] = any(key in row for row in settings.limit for key in CAP_KEYS)
-    return limits, np.array([settings.mark_near_share, settings.order_halt_times, settings.warn_share])
 
 
 def scope_of(scope: int, t: Mapping[str, NDArray[Any]], shapes: Shapes, view: View) -> Scope:
