@@ -27,9 +27,10 @@ question is a file: `after_done`, `overcommit`, `orphans` (with `parented`), `ra
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors import names as nm
 from detectors.child_parent import tables as tb
@@ -80,6 +81,11 @@ class ChildParent(Detector):
         while not is_done:
             count, is_done = tick_until(self._t, now_ns, -1, 0)
             yield from self._breaches(count)
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        super().restore(state)
+        pairs = self._t.pairs[: int(self._t.state[tb.S_PAIRS]) + 1]
+        pairs[:, tb.PR_PARENTED] = tb.UNASKED  # who must name a parent, this configuration says
 
     def _breaches(self, count: int) -> Iterator[Breach]:
         return breaches(self._t.hits, count, self.family(), self.reasons, self.view.names)

@@ -69,7 +69,7 @@ RATIO_BUCKETS: Final = 16  # of one second each
 (PR_CROSSED, _, _, PR_PLACE, PR_STRATEGY, PR_PARENTED, PR_UNTIL, PR_HIGH, PR_HALT, PR_CHILDREN) = range(10)
 PR_PARENTS: Final = PR_CHILDREN + 2 * RATIO_BUCKETS  # (second, children of it) each, then ...
 PAIR: Final = PR_PARENTS + 2 * RATIO_BUCKETS  # ... (second, parents with a child in the ten before it) each
-YES, NO = 1, 2  # PR_PARENTED: whether its orders must name a parent; 0: not asked yet
+UNASKED, YES, NO = 0, 1, 2  # PR_PARENTED: whether its orders must name a parent
 
 # Which parents count for a pair at which seconds: 4 MB.  Beyond it a child still counts and its parent
 # does not, so the ratio is too high rather than too low.
