@@ -13,25 +13,25 @@ from detectors.kernel import compiled, inlined
 @compiled
 def count_copy(t, w, at):
     """An execution untold at a tick counts against its session; whether it is still worth waiting for."""
-    limits, waiting = t.limits, t.waiting
-    place, age, usd = waiting[w, tb.W_PLACE], at - waiting[w, tb.W_SINCE], waiting[w, tb.W_USD]
-    part, q = waiting[w, tb.W_PART], t.places[place]
+    limits, e = t.limits, t.waiting[w]
+    place, age = e[tb.W_PLACE], at - e[tb.W_SINCE]
+    q = t.places[place]
     if age > limits[tb.L_LOST]:
-        x = waiting[w, tb.W_KEY]
+        x = e[tb.W_KEY]
         m = t.execs[x & (tb.EXECS_MAX - 1)]
-        if waiting[w, tb.W_END] == 0 and m[tb.X_EXEC] == x + 1:
+        if e[tb.W_END] == 0 and m[tb.X_EXEC] == x + 1:
             m[tb.X_COPY] = 0
         return False
     if age < 0:
         return True
     q[tb.Q_AGE] = max(age, q[tb.Q_AGE])
-    q[tb.Q_COPIES_USD] += usd
-    if is_alive(t, DROP_COPY, part, at):
-        q[tb.Q_ALIVE_USD] += usd
-    if waiting[w, tb.W_RUNG] == 0 and age - limits[tb.L_ALLOWANCE] >= limits[tb.L_WARN_NS]:
-        waiting[w, tb.W_RUNG] = 1
+    q[tb.Q_COPIES_USD] += e[tb.W_USD]
+    if is_alive(t, DROP_COPY, e[tb.W_PART], at):
+        q[tb.Q_ALIVE_USD] += e[tb.W_USD]
+    if e[tb.W_RUNG] == 0 and age - limits[tb.L_ALLOWANCE] >= limits[tb.L_WARN_NS]:
+        e[tb.W_RUNG] = 1
         ring = ring_of(place, tb.COPY)
-        remember(t.rings, ring, part, waiting[w, tb.W_OFFSET], at, limits[tb.L_LOST])
+        remember(t.rings, ring, e[tb.W_PART], e[tb.W_OFFSET], at, limits[tb.L_LOST])
     return True
 
 

@@ -82,17 +82,17 @@ def told_more(t, p):
 @inlined
 def _copy_told(t, p, m, now, is_told, is_gone):
     """The drop copy has told it, or nobody needs to any more."""
-    w = m[tb.X_COPY] - 1
-    is_lost = now - t.waiting[w, tb.W_SINCE] > t.limits[tb.L_LOST]
+    e = t.waiting[m[tb.X_COPY] - 1]
+    is_lost = now - e[tb.W_SINCE] > t.limits[tb.L_LOST]
     if not (is_lost or is_told or is_gone):
         return
-    t.waiting[w, tb.W_END] = now
+    e[tb.W_END] = now
     m[tb.X_COPY] = 0
     if is_lost:
         return
     if is_told:
-        hear(t, DROP_COPY, t.waiting[w, tb.W_PART], now)
-        if p[po.PART] != t.waiting[w, tb.W_PART]:
+        hear(t, DROP_COPY, e[tb.W_PART], now)
+        if p[po.PART] != e[tb.W_PART]:
             hear(t, DROP_COPY, p[po.PART], now)
     judge_until(t, m[tb.X_PLACE], now)
 

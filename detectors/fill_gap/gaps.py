@@ -19,7 +19,7 @@ from detectors.kernel import compiled, crossed, inlined
 @inlined
 def may_rise(t, w, at):
     """Whether a gap may have reached a rung that it has not: most have not, at most ticks."""
-    limits, waiting, reached = t.limits, t.waiting, t.waiting[w, tb.W_RUNG]
+    limits, e, reached = t.limits, t.waiting[w], t.waiting[w, tb.W_RUNG]
     if reached == HALT:
         return False
     due = limits[tb.L_HALT_NS]
@@ -27,47 +27,38 @@ def may_rise(t, w, at):
         due = min(limits[tb.L_HIGH_NS], due)
     if reached < WARN:
         due = min(limits[tb.L_WARN_NS], due)
-    if at - waiting[w, tb.W_SINCE] - limits[tb.L_ALLOWANCE] < due:
+    if at - e[tb.W_SINCE] - limits[tb.L_ALLOWANCE] < due:
         return False
-    if reached < HIGH or waiting[w, tb.W_END] != 0:
+    if reached < HIGH or e[tb.W_END] != 0:
         return True
-    return missing_usd(t.parents[waiting[w, tb.W_KEY]]) > limits[tb.L_HALT_USD]
+    return missing_usd(t.parents[e[tb.W_KEY]]) > limits[tb.L_HALT_USD]
 
 
 @compiled
 def judge_gap(t, w, at, row, n):
     """One gap at a tick; returns the next free hit."""
-    limits, waiting = t.limits, t.waiting
-    parent, place, end, before = (
-        waiting[w, tb.W_KEY],
-        waiting[w, tb.W_PLACE],
-        waiting[w, tb.W_END],
-        waiting[w, tb.W_RUNG],
-    )
+    limits, e, end, before = t.limits, t.waiting[w], t.waiting[w, tb.W_END], t.waiting[w, tb.W_RUNG]
+    parent, place = e[tb.W_KEY], e[tb.W_PLACE]
     m, q, lane = t.parents[parent], t.places[place], place * tb.LANES + tb.GAP
     if end != 0 and end < at:
         for rung in range(before):
             q[tb.Q_GAPS + rung] -= 1
         crossed(t.parents, parent, 0, at)
-        crossed(t.cross, lane, _shared_rung(q, limits), at)
+        crossed(t.cross, lane, _shared_rung(t, q), at)
         return n
-    age, usd, fills = (
-        at - waiting[w, tb.W_SINCE] - limits[tb.L_ALLOWANCE],
-        waiting[w, tb.W_USD],
-        waiting[w, tb.W_FILLS],
-    )
+    age, usd, fills = at - e[tb.W_SINCE] - limits[tb.L_ALLOWANCE], e[tb.W_USD], e[tb.W_FILLS]
     if end == 0:
         usd, fills = missing_usd(m), m[tb.P_FILLS]
-    rung, limit = _rung_of(t, w, at, age, usd)
+    rung, limit = _rung_of(t, e, at, age, usd)
     if rung <= before:
         return n
     for each in range(before, rung):
         q[tb.Q_GAPS + each] += 1
-    waiting[w, tb.W_RUNG] = rung
-    part, offset, ring = waiting[w, tb.W_PART], waiting[w, tb.W_OFFSET], ring_of(place, tb.GAP)
+    e[tb.W_RUNG] = rung
+    part, offset, ring = e[tb.W_PART], e[tb.W_OFFSET], ring_of(place, tb.GAP)
     remember(t.rings, ring, part, offset, at, limits[tb.L_LOST])
     is_new = crossed(t.parents, parent, rung, at) != 0
-    shared = crossed(t.cross, lane, _shared_rung(q, limits), at)
+    shared = crossed(t.cross, lane, _shared_rung(t, q), at)
     measured, limit = seconds(age), seconds(limit)
     if shared != 0:
         kind, code = q[tb.Q_KIND], q[tb.Q_CODE]
@@ -81,9 +72,9 @@ def judge_gap(t, w, at, row, n):
 
 
 @inlined
-def _rung_of(t, w, at, age, usd):
+def _rung_of(t, e, at, age, usd):
     """How far a gap has come, and the limit that it is over."""
-    limits, place, m = t.limits, t.waiting[w, tb.W_PLACE], t.parents[t.waiting[w, tb.W_KEY]]
+    limits, m = t.limits, t.parents[e[tb.W_KEY]]
     rung, limit = 0, 0
     if age >= limits[tb.L_WARN_NS]:
         rung, limit = WARN, limits[tb.L_WARN_NS]
@@ -91,18 +82,18 @@ def _rung_of(t, w, at, age, usd):
         return rung, limit
     if age >= limits[tb.L_HIGH_NS]:
         rung, limit = HIGH, limits[tb.L_HIGH_NS]
-    if age >= limits[tb.L_HALT_NS] and usd > limits[tb.L_HALT_USD] and t.waiting[w, tb.W_RUNG] < HALT:
-        part = word_part(m, t.waiting[w, tb.W_PART])
-        if is_alive(t, PARENT_FILL, part, at) and is_sending(t, place, at):
+    if age >= limits[tb.L_HALT_NS] and usd > limits[tb.L_HALT_USD] and e[tb.W_RUNG] < HALT:
+        part = word_part(m, e[tb.W_PART])
+        if is_alive(t, PARENT_FILL, part, at) and is_sending(t, e[tb.W_PLACE], at):
             rung, limit = HALT, limits[tb.L_HALT_NS]
     return rung, limit
 
 
 @inlined
-def _shared_rung(q, limits):
+def _shared_rung(t, q):
     """The highest rung that so many parents of a strategy have reached that it is the strategy's."""
     shared = 0
     for rung in range(HALT):
-        if q[tb.Q_GAPS + rung] >= limits[tb.L_WIDEN]:
+        if q[tb.Q_GAPS + rung] >= t.limits[tb.L_WIDEN]:
             shared = rung + 1
     return shared

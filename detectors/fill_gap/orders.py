@@ -44,15 +44,15 @@ def answered(t, p):
     """An order waits no more: it was answered, or the venue closed on it."""
     if t.orders[p[po.ORDER]] == 0:
         return
-    w, now = t.orders[p[po.ORDER]] - 1, now_of(p)
-    place, waited = t.waiting[w, tb.W_PLACE], now - t.waiting[w, tb.W_SINCE]
+    e, now = t.waiting[t.orders[p[po.ORDER]] - 1], now_of(p)
+    place, waited = e[tb.W_PLACE], now - e[tb.W_SINCE]
     t.orders[p[po.ORDER]] = 0
-    t.waiting[w, tb.W_END] = now
+    e[tb.W_END] = now
     if waited > t.limits[tb.L_LOST]:
         return
     judge_until(t, place, now)
     if p[po.KIND] == PostingKind.ORDER_ANSWERED:
-        hear(t, ORDER_ACK, t.waiting[w, tb.W_PART], now)
+        hear(t, ORDER_ACK, e[tb.W_PART], now)
         _count_answer(place, waited, t.places)
 
 
@@ -84,23 +84,23 @@ def _patience(place, limits, places):
 @compiled
 def count_order(t, w, at):
     """An order that waits at a tick counts against its session; whether it is still worth waiting for."""
-    limits, waiting, q = t.limits, t.waiting, t.places[t.waiting[w, tb.W_PLACE]]
-    place, since = waiting[w, tb.W_PLACE], waiting[w, tb.W_SINCE]
-    age = at - since
+    limits, e = t.limits, t.waiting[w]
+    place, age = e[tb.W_PLACE], at - e[tb.W_SINCE]
+    q = t.places[place]
     if age > limits[tb.L_LOST]:
-        if waiting[w, tb.W_END] == 0:
-            t.orders[waiting[w, tb.W_KEY]] = 0
+        if e[tb.W_END] == 0:
+            t.orders[e[tb.W_KEY]] = 0
         return False
     if age >= limits[tb.L_ACK_WARN_NS]:
         q[tb.Q_ACK_WARN] += 1
-        q[tb.Q_ACK_USD] += waiting[w, tb.W_USD]
-        if waiting[w, tb.W_RUNG] == 0:
-            waiting[w, tb.W_RUNG] = 1
-            part, offset = waiting[w, tb.W_PART], waiting[w, tb.W_OFFSET]
-            remember(t.rings, ring_of(place, tb.ACK), part, offset, at, limits[tb.L_LOST])
+        q[tb.Q_ACK_USD] += e[tb.W_USD]
+        if e[tb.W_RUNG] == 0:
+            e[tb.W_RUNG] = 1
+            ring = ring_of(place, tb.ACK)
+            remember(t.rings, ring, e[tb.W_PART], e[tb.W_OFFSET], at, limits[tb.L_LOST])
     if age >= limits[tb.L_ACK_HIGH_NS]:
         q[tb.Q_ACK_HIGH] += 1
-    bucket = since // tb.TICK_NS
+    bucket = e[tb.W_SINCE] // tb.TICK_NS
     if age >= limits[tb.L_ACK_HALT_NS] and bucket >= bucket_from(at - limits[tb.L_LOST]):
         if q[tb.Q_PATIENCE] == 0:  # seldom asked for, so worked out once a tick at most
             q[tb.Q_PATIENCE] = _patience(place, limits, t.places)

@@ -29,33 +29,24 @@ def count_orphan(q, fills, usd, day, is_cold):
 @compiled
 def age_orphan(t, w, at):
     """A fill whose order may still be announced; whether it must be looked at again."""
-    waiting, place, end, x = (
-        t.waiting,
-        t.waiting[w, tb.W_PLACE],
-        t.waiting[w, tb.W_END],
-        t.waiting[w, tb.W_KEY],
-    )
-    q, usd, is_cold, is_counted = (
-        t.places[place],
-        waiting[w, tb.W_USD],
-        waiting[w, tb.W_COLD],
-        waiting[w, tb.W_RUNG],
-    )
+    e, end = t.waiting[w], t.waiting[w, tb.W_END]
+    q, usd, is_cold, is_counted = t.places[e[tb.W_PLACE]], e[tb.W_USD], e[tb.W_COLD], e[tb.W_RUNG] != 0
     if end != 0 and end < at:
         if is_counted:
-            count_orphan(q, -1, -usd, waiting[w, tb.W_DAY], is_cold)
+            count_orphan(q, -1, -usd, e[tb.W_DAY], is_cold)
         return False
-    if is_counted or at - waiting[w, tb.W_SINCE] < t.limits[tb.L_ANNOUNCE]:
+    if is_counted or at - e[tb.W_SINCE] < t.limits[tb.L_ANNOUNCE]:
         return True
-    if waiting[w, tb.W_DAY] > q[tb.Q_DAY]:
-        q[tb.Q_DAY] = waiting[w, tb.W_DAY]
+    if e[tb.W_DAY] > q[tb.Q_DAY]:
+        q[tb.Q_DAY] = e[tb.W_DAY]
         q[tb.Q_FILLS] = 0
         q[tb.Q_FILLS_USD] = 0
         q[tb.Q_WARM_USD] = 0
-    waiting[w, tb.W_RUNG] = 1
-    waiting[w, tb.W_DAY] = q[tb.Q_DAY]
+    e[tb.W_RUNG] = 1
+    e[tb.W_DAY] = q[tb.Q_DAY]
     count_orphan(q, 1, usd, q[tb.Q_DAY], is_cold)
-    remember(t.rings, ring_of(place, tb.ORPHAN), waiting[w, tb.W_PART], waiting[w, tb.W_OFFSET], at, DAY_NS)
+    ring, x = ring_of(e[tb.W_PLACE], tb.ORPHAN), e[tb.W_KEY]
+    remember(t.rings, ring, e[tb.W_PART], e[tb.W_OFFSET], at, DAY_NS)
     m = t.execs[x & (tb.EXECS_MAX - 1)]
     if end == 0 and m[tb.X_EXEC] == x + 1:
         m[tb.X_ORPHAN] = tb.COUNTED

@@ -85,8 +85,8 @@ def _close(t, m, now, missing):
     if m[tb.P_FILLED] > m[tb.P_BOOKED] and m[tb.P_BOOKED] < m[tb.P_LEVEL]:
         m[tb.P_LEVEL] = min(m[tb.P_FILLED], m[tb.P_LEVEL])
         return
-    w = m[tb.P_GAP] - 1
-    t.waiting[w, tb.W_END] = now
-    t.waiting[w, tb.W_USD] = dollars(missing, m[tb.P_PX])
-    t.waiting[w, tb.W_FILLS] = m[tb.P_FILLS]
+    e = t.waiting[m[tb.P_GAP] - 1]
+    e[tb.W_END] = now
+    e[tb.W_USD] = dollars(missing, m[tb.P_PX])
+    e[tb.W_FILLS] = m[tb.P_FILLS]
     m[tb.P_GAP] = 0

@@ -1,6 +1,8 @@
 """What the family remembers: columns and bounds of its tables, and what they come to.
 
-Each table is allocated whole at its bound; pages never written cost nothing.
+Each table is allocated whole at its bound; pages never written cost nothing.  In the kernels `t` is all of
+them, `p` a posting, `e` the row of an entry, `m` of an execution or a parent, `q` of a place: each with
+columns of its own (`W_`, `X_`, `P_`, `Q_`).
 """
 
 from __future__ import annotations

@@ -21,18 +21,18 @@ def wait(t, p, what, key, since, place, usd):
     t.state[tb.S_WAITING] = w + 1
     if since == tb.DOUBTED:
         t.state[tb.S_DOUBTED] += 1
-    entry = t.waiting[w]
-    entry[tb.W_WHAT] = what
-    entry[tb.W_KEY] = key
-    entry[tb.W_SINCE] = since
-    entry[tb.W_END] = 0
-    entry[tb.W_PLACE] = place
-    entry[tb.W_USD] = usd
-    entry[tb.W_PART] = p[po.PART]
-    entry[tb.W_OFFSET] = p[po.OFFSET]
-    entry[tb.W_RUNG] = 0
-    entry[tb.W_DAY] = 0
-    entry[tb.W_COLD] = 0
+    e = t.waiting[w]
+    e[tb.W_WHAT] = what
+    e[tb.W_KEY] = key
+    e[tb.W_SINCE] = since
+    e[tb.W_END] = 0
+    e[tb.W_PLACE] = place
+    e[tb.W_USD] = usd
+    e[tb.W_PART] = p[po.PART]
+    e[tb.W_OFFSET] = p[po.OFFSET]
+    e[tb.W_RUNG] = 0
+    e[tb.W_DAY] = 0
+    e[tb.W_COLD] = 0
     return w + 1
 
 
@@ -52,12 +52,12 @@ def know_again(t, low):
 @inlined
 def keep(t, w, kept):
     """Close up: an entry stands at its new place, and who waits in it knows."""
+    e = t.waiting[w]
     for column in range(tb.WAIT):
-        t.waiting[kept, column] = t.waiting[w, column]
-    if t.waiting[w, tb.W_END] != 0:
+        t.waiting[kept, column] = e[column]
+    if e[tb.W_END] != 0:
         return
-    what, key = t.waiting[w, tb.W_WHAT], t.waiting[w, tb.W_KEY]
-    slot = key & (tb.EXECS_MAX - 1)
+    what, key, slot = e[tb.W_WHAT], e[tb.W_KEY], e[tb.W_KEY] & (tb.EXECS_MAX - 1)
     if what == tb.ACK:
         t.orders[key] = kept + 1
     elif what == tb.GAP:
