@@ -120,7 +120,8 @@ def test_another_desks_flow_changes_nothing_for_this_one(make, data):
     """Other hosts, sessions, accounts, parents and orders in the same symbols, on a partition of their own.
 
     The world has no marks here: a symbol's reference price is everybody's, and so is the trade that confirms it.
-    Nor are evidence and dollars at stake compared: another partition holds LOW back, and by then more has come.
+    Another partition also holds LOW back: by then more has come (evidence, dollars at stake), and growth, which
+    is the difference between two seconds of LOW, is another.
     """
     world = [told for told in data.draw(world_events()) if told["kind"] != "mark"]
     ours = play(Desk("a", with_delays=False), data.draw(moves((*WILD, *MESSY), 15)))
@@ -140,8 +141,8 @@ def test_another_desks_flow_changes_nothing_for_this_one(make, data):
 
 
 def is_ours(breach: Breach) -> bool:
-    """Whether a scope is desk a's own, and not a sum over what everybody shares."""
-    return any(value.startswith("a") for _, value in breach.scope.conditions)
+    """Whether a scope is desk a's own, and the question not one of LOW's seconds."""
+    return breach.reason != "time_to_limit" and any(v.startswith("a") for _, v in breach.scope.conditions)
 
 
 @each_family
