@@ -38,9 +38,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.contract import Detector, Int64Array, Result
 from detectors.evidence import HIT, SCOPE_CODE, SCOPE_KIND, breaches
@@ -110,6 +111,11 @@ class FillGap(Detector):
             "waiting": int(s[tb.S_WAITING]),
         }
 
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        super().restore(state)
+        for place in range(1, int(self.tables["state"][tb.S_PLACES]) + 1):
+            self._declare(place)  # as this configuration says, not the one of the life before
+
     def _judge(self, postings: Int64Array, rows: Int64Array, now_ns: int) -> Iterator[Breach]:
         start, done = 0, False
         while not done:
@@ -128,10 +134,12 @@ class FillGap(Detector):
 
     def _answer(self) -> None:
         """Say of a new place whether it is declared electronic."""
-        place = int(self.tables["state"][tb.S_ASKED])
-        if place == 0:
-            return
+        state = self.tables["state"]
+        if state[tb.S_ASKED]:
+            self._declare(int(state[tb.S_ASKED]))
+            state[tb.S_ASKED] = 0
+
+    def _declare(self, place: int) -> None:
         q = self.tables["places"][place]
         text = self.view.names.text(int(q[tb.Q_KIND]) - 1, int(q[tb.Q_CODE]))
         q[tb.Q_ELECTRONIC] = int(any(fnmatchcase(text, each) for each in self.settings.orphan_fill_sessions))
-        self.tables["state"][tb.S_ASKED] = 0

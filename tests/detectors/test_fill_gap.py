@@ -454,6 +454,15 @@ def test_a_session_that_is_not_declared_electronic_is_not_stopped():
         assert said == [f"{word} orphan_fill session=s1 5e+06"]
 
 
+def test_a_session_declared_electronic_between_two_lives_is_stopped():
+    telling = Telling(FillGap, {"orphan_fill_sessions": ()}, witnesses=EVERY)
+    telling.tell(orphan(qty=5_000, px=1_000).told)
+    telling.settings = replace(telling.settings, orphan_fill_sessions=("*",))
+    telling.restart()
+    said = telling.wait(telling.ledger.low_ns + 3 * SECOND)
+    assert "halt" in [breach.severity.word for breach in said if breach.reason == "orphan_fill"]
+
+
 @pytest.mark.parametrize("origin", ["manual", "external"])
 def test_what_people_did_by_hand_needs_no_order(origin):
     assert heard(orphan(qty=5_000, px=1_000, origin=origin), wait=3 * SECOND) == []
