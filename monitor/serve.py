@@ -29,7 +29,7 @@ from monitor.core.roads import ACKS, COMMANDS, LEASES, STATES
 from monitor.edge import logs
 from monitor.edge.audit import RawRecord
 from monitor.edge.kafka_in import Chunk, KafkaIn, Source
-from monitor.edge.keys import KeyProblem, load_keyring, load_signer
+from monitor.edge.keys import KeyProblem, load_keyring, load_signer, signer_from_env
 from monitor.edge.metrics import Metrics
 from monitor.edge.systemd import Systemd
 from monitor.edge.watchdog import Watchdog
@@ -429,7 +429,9 @@ def _settle_garbage() -> None:
 
 def _keys(config: Config) -> tuple[Any, Any]:
     try:
-        return load_signer(config.keys.signing_key_file), load_keyring(config.keys.pinned_keys_file)
+        named = config.keys.signing_key_env
+        signer = signer_from_env(named) if named else load_signer(config.keys.signing_key_file)
+        return signer, load_keyring(config.keys.pinned_keys_file)
     except KeyProblem as wrong:
         raise ConfigError(
             config.source, [Problem("keys", str(wrong), "knightwatch config keygen makes them")]

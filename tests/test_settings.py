@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import sys
 import tomllib
 from dataclasses import dataclass
@@ -17,13 +18,14 @@ from hypothesis import strategies as st
 
 from detectors.contract import Level, every_detector, setting
 from monitor.core.policy import DetectorPolicy, Mode
-from monitor.settings import ConfigError, default_file, load, load_roads, load_text
+from monitor.settings import ConfigError, default_file, load, load_roads, load_text, sections
 from monitor.settings.families import limits_of, number_max, scope_of
 from monitor.settings.policy import policy_of
 from monitor.settings.problems import plain_number
 from monitor.settings.reading import partitions_of, session_start_ns
 from monitor.settings.render import default_text, text_of, toml
 from monitor.settings.secrets import kafka_password, mqtt_password, unreadable, webhook_url
+from monitor.settings.sections import Section
 from monitor.settings.toml_file import BYTES_MAX
 from monitor.settings.unseen import unseen
 
@@ -628,3 +630,18 @@ def test_the_schema_says_what_the_validator_says():
     assert set(model["required"]) == {"site", "env"}
     families = model["$defs"]["Detectors"]["properties"]
     assert set(families) == set(every_detector())
+
+
+def test_every_setting_is_read_by_somebody():
+    """A setting that nothing reads promises what nobody keeps."""
+    shown = ("sections.py", "render.py")
+    texts = (f.read_text() for f in (Path(sections.__file__).parents[1]).rglob("*.py") if f.name not in shown)
+    code = "\n".join(texts)
+    tables = [
+        value for value in vars(sections).values() if isinstance(value, type) and issubclass(value, Section)
+    ]
+    assert len(tables) > 8
+    unread = [
+        f"{t.__name__}.{key}" for t in tables for key in t.model_fields if not re.search(rf"\.{key}\b", code)
+    ]
+    assert unread == []

@@ -21,15 +21,16 @@ warn child_parent child_after_done host=a-gw-1: 1 > 1
 halt child_parent child_after_done host=a-gw-1: 3 > 3
 
 Where: `judge` takes each posting to the questions that it concerns, `ticks` takes time to them.  Each
-question is a file: `after_done`, `overcommit` (with `waiting`), `orphans` (with `parented`), `ratio`,
-`chains`.  They share `parents`, `places`, `worth` and `accusations`; `tables` is what is remembered.
+question is a file: `after_done`, `overcommit`, `orphans` (with `parented`), `ratio`, `chains`.  They share
+`parents`, `places`, `worth`, `waiting` and `accusations`; `tables` is what is remembered.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors import names as nm
 from detectors.child_parent import tables as tb
@@ -67,7 +68,7 @@ class ChildParent(Detector):
     def on_postings(self, postings: Postings) -> Iterator[Breach]:
         state, start = self._t.state, 0
         while start < len(postings.rows):
-            start, count = judge_postings(postings.rows, start, postings.batch.rows, self._t)
+            start, count = judge_postings(postings.rows, start, postings.batch.rows, *self._t)
             yield from self._breaches(count)
             if state[tb.S_ASKED]:
                 pair = int(state[tb.S_ASKED]) - 1
@@ -80,6 +81,11 @@ class ChildParent(Detector):
         while not is_done:
             count, is_done = tick_until(self._t, now_ns, -1, 0)
             yield from self._breaches(count)
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        super().restore(state)
+        pairs = self._t.pairs[: int(self._t.state[tb.S_PAIRS]) + 1]
+        pairs[:, tb.PR_PARENTED] = tb.UNASKED  # who must name a parent, this configuration says
 
     def _breaches(self, count: int) -> Iterator[Breach]:
         return breaches(self._t.hits, count, self.family(), self.reasons, self.view.names)

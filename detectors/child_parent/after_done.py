@@ -15,7 +15,7 @@ from detectors.child_parent.parents import is_overfilled
 from detectors.child_parent.reasons import AFTER_DONE, CLEAR, HALT, HIGH, WARN
 from detectors.event import UNIT
 from detectors.evidence import COUNT, SCOPE_CODE, SCOPE_KIND, USD, remember
-from detectors.kernel import compiled
+from detectors.kernel import compiled, inlined
 
 
 @compiled
@@ -25,7 +25,7 @@ def judge_late(t, p, rows, place, usd, n):
     is_late = _is_late(p, m, t.hosts, limits)
     if not is_late and not is_overfilled(m, limits):
         return n
-    rung, measured, limit = CLEAR, CLEAR, CLEAR
+    rung, measured, limit = CLEAR, 0, 0
     if is_late:
         rung, measured, limit = _count_late(t, p, m, place, usd)
     q[tb.PL_USD] += usd
@@ -51,7 +51,7 @@ def judge_late(t, p, rows, place, usd, n):
     return n
 
 
-@compiled
+@inlined
 def _is_late(p, m, hosts, limits):
     """Sent later than the parent's end, by more than clocks and the way between two systems explain."""
     if not m[tb.P_FLAGS] & tb.DONE:
@@ -63,7 +63,7 @@ def _is_late(p, m, hosts, limits):
     return p[po.AT] - m[tb.P_DONE_AT] > max(limits[tb.L_GRACE], limits[tb.L_BOUNDS] * bound)
 
 
-@compiled
+@inlined
 def _count_late(t, p, m, place, usd):
     """One more late child of this parent; returns (rung, measured, limit)."""
     at, limits = p[po.AT], t.limits

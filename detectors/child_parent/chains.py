@@ -13,13 +13,13 @@ from detectors.child_parent.places import session_of
 from detectors.child_parent.reasons import CHAIN, CLEAR, HALT, HIGH, WARN
 from detectors.child_parent.worth import price_of, worth
 from detectors.event import UNIT
-from detectors.kernel import SECOND_NS, compiled, crossed
+from detectors.kernel import SECOND_NS, compiled, crossed, inlined
 from detectors.posting import Note
 
 EARLY_NS: Final = 10 * SECOND_NS  # a replace told this much before its order is of an order long forgotten
 
 
-@compiled
+@inlined
 def begin_chain(t, p, n):
     """An order is announced, with its first total; it may have been replaced already."""
     order = p[po.ORDER]

@@ -25,9 +25,19 @@ from detectors.posting import Note, PostingKind
 
 
 @compiled
-def judge_postings(postings, start, rows, t):
-    """Judge from `start`; returns (next posting, hits).  Stops where hits are full or a pair is new."""
-    state = t.state
+def judge_postings(
+    postings, start, rows,
+    limits, state, parents, places, pairs, cross, rings, seen, codes, hosts, prices, firsts, chains, waiting,
+    hits,
+):  # fmt: skip
+    """Judge from `start`; returns (next posting, hits).  Stops where hits are full or a pair is new.
+
+    It is called for each batch, and a `Tables` takes 2 µs longer to pass than its arrays.
+    """
+    t = tb.Tables(
+        limits, state, parents, places, pairs, cross, rings, seen, codes, hosts, prices, firsts, chains,
+        waiting, hits,
+    )  # fmt: skip
     n = np.int64(0)
     for i in range(start, postings.shape[0]):
         p = postings[i]
@@ -35,31 +45,31 @@ def judge_postings(postings, start, rows, t):
             n, is_done = tick_until(t, p[po.LOW], p[po.ROW], n)
             if not is_done:
                 return i, n
-        if n + tb.HITS_OF_ONE > t.hits.shape[0]:
+        if n + tb.HITS_OF_ONE > hits.shape[0]:
             return i, n
         if state[tb.S_COLD] != 0:
             _warm(rows[p[po.ROW]], state)
         kind, parent = p[po.KIND], p[po.PARENT]
         if kind in (PostingKind.EXECUTED, PostingKind.MARKED):
-            learn_price(p, t.prices)
+            learn_price(p, prices)
         elif kind == PostingKind.EVENT:
-            _hear_host(rows[p[po.ROW]], t.hosts)
+            _hear_host(rows[p[po.ROW]], hosts)
         elif kind == PostingKind.ORDER_CHANGED and p[po.BITS] & Note.REPLACED and p[po.ORDER] > 0:
             n = judge_replaced(t, p, n)
-        if parent >= 0 and p[po.BITS] & Note.PARENT_UNKNOWN and t.parents[parent, tb.P_FLAGS] & tb.OPENED:
-            forget(t.parents[parent], t.places)  # unknown again: another parent's code now
+        if parent >= 0 and p[po.BITS] & Note.PARENT_UNKNOWN and parents[parent, tb.P_FLAGS] & tb.OPENED:
+            forget(parents[parent], places)  # unknown again: another parent's code now
         if kind == PostingKind.ORDER_SENT:
-            place = place_of(p, t.hosts, t.codes, t.places, state)
-            pair = pair_of(place, p[po.STRATEGY], t.codes, t.pairs, state)
+            place = place_of(p, hosts, codes, places, state)
+            pair = pair_of(place, p[po.STRATEGY], codes, pairs, state)
             if state[tb.S_ASKED] != 0:
                 return i, n
             n = _judge_sent(t, p, rows, place, pair, n)
         if parent >= 0 and take(t, p, rows[p[po.ROW]]):
-            m = t.parents[parent]
+            m = parents[parent]
             if m[tb.P_QTY] > 0 and (m[tb.P_OVER_AT] != 0 or covered(m) > m[tb.P_QTY]):
                 place = m[tb.P_PLACE]  # an event of the parent itself concerns who sent its last child
                 if kind > PostingKind.PARENT_DONE:
-                    place = place_of(p, t.hosts, t.codes, t.places, state)
+                    place = place_of(p, hosts, codes, places, state)
                 n = judge_cover(t, p, place, n)
     return postings.shape[0], n
 

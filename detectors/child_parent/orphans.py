@@ -5,12 +5,14 @@ Each place counts them in buckets of a tick; a tick that ends looks at the hundr
 
 from __future__ import annotations
 
+import numpy as np
+
 from detectors.child_parent import tables as tb
 from detectors.child_parent.accusations import accuse
 from detectors.child_parent.reasons import CLEAR, HALT, HIGH, ORPHAN, WARN
 from detectors.event import MONEY, UNIT
 from detectors.evidence import IN_USD, remember
-from detectors.kernel import compiled, crossed
+from detectors.kernel import compiled, crossed, inlined
 
 
 @compiled
@@ -31,7 +33,7 @@ def count_orphan(place, part, offset, usd, at, state, places, rings):
     remember(rings, place * tb.N_REASONS + ORPHAN, part, offset, at, tb.ORPHAN_WINDOW * tb.TICK_NS)
 
 
-@compiled
+@inlined
 def count_unannounced(t, w, at):
     """An order has waited for its parent to be announced: if nobody did, it counts just before now."""
     m = t.parents[w[tb.W_PARENT]]
@@ -48,7 +50,7 @@ def close_orphans(t, tick, row, n):
         q = t.places[place]
         if q[tb.PL_UNTIL] < tick:
             continue
-        count, usd = 0, 0
+        count, usd = np.int64(0), np.int64(0)
         for bucket in range(max(tick - tb.ORPHAN_WINDOW, 0), tick):
             b = tb.PL_ORPHANS + 3 * (bucket % tb.ORPHAN_BUCKETS)
             if q[b] == bucket:

@@ -15,7 +15,7 @@ from detectors.child_parent.reasons import CLEAR, HALT, HIGH, OVERCOMMIT, WARN
 from detectors.child_parent.waiting import wait
 from detectors.child_parent.worth import price_of, worth
 from detectors.event import UNIT
-from detectors.kernel import compiled, crossed
+from detectors.kernel import compiled, crossed, inlined
 
 
 @compiled
@@ -27,7 +27,7 @@ def judge_cover(t, p, place, n):
     return _judge_fills(t, p, m, place, px, n) if p[po.FILL] > 0 and is_far else n
 
 
-@compiled
+@inlined
 def _judge_working(t, p, m, place, px, n):
     """Filled and working together: recorded, and paged once it has lasted."""
     parent, at, limits = p[po.PARENT], p[po.AT], t.limits
@@ -68,7 +68,7 @@ def _accuse_cover(t, n, rung, row, at, place, m, px):
     return accuse(t, n, OVERCOMMIT, rung, row, at, place, covered(m), allowed, usd)
 
 
-@compiled
+@inlined
 def _judge_fills(t, p, m, place, px, n):
     """Fills alone are far beyond: if what is over is worth enough, halt who took it."""
     at, limits = p[po.AT], t.limits

@@ -51,7 +51,7 @@ def take(t, p, row):
 @compiled
 def forget(m, places):
     """Another parent has this code now."""
-    _reopen(m, 0, places)
+    _void(m, places)
     life, voided = m[tb.P_LIFE], m[tb.P_VOIDED]
     m[:] = 0
     m[tb.P_LIFE] = life + 1
@@ -100,11 +100,17 @@ def _done(p, row, m):
 
 @compiled
 def _reopen(m, at, places):
-    """The parent wants children again: what was counted against it is void."""
-    accused = places[m[tb.P_LATE_PLACE]]
-    accused[tb.PL_USD] -= min(m[tb.P_LATE_USD], accused[tb.PL_USD])
+    """The parent wants children again."""
+    _void(m, places)
     m[tb.P_FLAGS] &= ~tb.DONE
     m[tb.P_DONE_AT] = at
+
+
+@inlined
+def _void(m, places):
+    """Withdraw what was counted against its children."""
+    accused = places[m[tb.P_LATE_PLACE]]
+    accused[tb.PL_USD] -= min(m[tb.P_LATE_USD], accused[tb.PL_USD])
     m[tb.P_LATE] = 0
     m[tb.P_LATE_USD] = 0
     m[tb.P_VOIDED] += 1

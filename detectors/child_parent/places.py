@@ -45,7 +45,7 @@ def pair_of(place, strategy, codes, pairs, state):
         codes[slot, 1] = pair
         pairs[pair, tb.PR_PLACE] = place
         pairs[pair, tb.PR_STRATEGY] = strategy
-    if pairs[pair, tb.PR_PARENTED] == 0:
+    if pairs[pair, tb.PR_PARENTED] == tb.UNASKED:
         state[tb.S_ASKED] = pair + 1
     return pair
 

@@ -1,6 +1,6 @@
 """What the family may accuse of, and how badly: the closed list of reasons, and the rungs of each.
 
-Numbers are `np.int64` and not plain: a kernel is compiled once for every pattern of literal arguments.
+Numbers are `np.int64`: a kernel is compiled once more for each plain number that it is called with.
 """
 
 from __future__ import annotations

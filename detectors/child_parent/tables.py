@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from detectors.child_parent.reasons import REASONS
 from detectors.evidence import HIT, RING
 from detectors.kernel import SECOND_NS
 
@@ -68,7 +69,7 @@ RATIO_BUCKETS: Final = 16  # of one second each
 (PR_CROSSED, _, _, PR_PLACE, PR_STRATEGY, PR_PARENTED, PR_UNTIL, PR_HIGH, PR_HALT, PR_CHILDREN) = range(10)
 PR_PARENTS: Final = PR_CHILDREN + 2 * RATIO_BUCKETS  # (second, children of it) each, then ...
 PAIR: Final = PR_PARENTS + 2 * RATIO_BUCKETS  # ... (second, parents with a child in the ten before it) each
-YES, NO = 1, 2  # PR_PARENTED: whether its orders must name a parent; 0: not asked yet
+UNASKED, YES, NO = 0, 1, 2  # PR_PARENTED: whether its orders must name a parent
 
 # Which parents count for a pair at which seconds: 4 MB.  Beyond it a child still counts and its parent
 # does not, so the ratio is too high rather than too low.
@@ -107,9 +108,9 @@ ORPHAN_WINDOW, ORPHANS_AHEAD = 100, 27  # ticks
 RATIO_WINDOW, CHILDREN_AHEAD = 10, 5  # seconds
 SETTLING_S: Final = 5  # after a window is empty: each of three rungs is held for one second more
 QUIET_TICKS: Final = TICKS_A_SECOND * (RATIO_WINDOW + CHILDREN_AHEAD + SETTLING_S + 1)
-QUIET_NS: Final = np.int64(3600 * SECOND_NS)  # evidence older than an hour of quiet is another story's
+QUIET_NS: Final = np.int64(3600 * SECOND_NS)  # evidence before an hour of quiet is another story's
 
-N_REASONS: Final = 5
+N_REASONS: Final = len(REASONS)
 HITS_OF_ONE: Final = 8  # at most, of one posting
 HITS_MAX: Final = PLACES_MAX + PAIRS_MAX + 64  # a tick finds at most one for each place and each pair
 

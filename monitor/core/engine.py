@@ -64,7 +64,6 @@ from monitor.core.sources import Sources
 SECOND_NS: Final = 1_000_000_000
 STATE_EVERY_NS: Final = 5 * SECOND_NS
 LEASE_EVERY_NS: Final = SECOND_NS
-SAVE_EVERY_NS: Final = 10 * SECOND_NS
 HOLD_NS: Final = SECOND_NS  # time that passes without events stays this far behind the clock
 RESOLVE_NS: Final = 600 * SECOND_NS  # a page without a new breach for so long is over
 UNWATCHED_NS: Final = SECOND_NS  # ticks come each 100 ms: over this we were not there, and it is not silence
@@ -484,7 +483,7 @@ class Engine:
         if now - self._stated_at >= STATE_EVERY_NS:
             self._stated_at = now
             yield self._state()
-        if now - self._saved_at >= SAVE_EVERY_NS:
+        if now - self._saved_at >= self.policy.save_every_ns:
             self._saved_at = now
             yield Save("period")
 

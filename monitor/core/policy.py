@@ -41,4 +41,5 @@ class Policy:
     runbook: str = "runbook"
     live: bool = True  # mode of its halts: live or drill
     cold: bool = True  # the stream may begin in the middle of a session
+    save_every_ns: int = 10_000_000_000  # how often the state is asked to be saved
     retain_ns: int | None = None  # how long an order that is out stays known; None: the ledger's own

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from monitor.settings.config import Config
 
 MS_NS: Final = 1_000_000
+SECOND_NS: Final = 1_000_000_000
 
 
 def policy_of(config: Config, *, live: bool = True, cold: bool = True) -> Policy:
@@ -27,6 +28,7 @@ def policy_of(config: Config, *, live: bool = True, cold: bool = True) -> Policy
         parented=tuple({"hosts": each.hosts, "strategies": each.strategies} for each in telemetry.parented),
         clock_bound_ns=telemetry.clock_bound_ms * MS_NS,
         runbook=config.pages.runbook_url,
+        save_every_ns=config.snapshot.period_s * SECOND_NS,
         live=live,
         cold=cold,
     )

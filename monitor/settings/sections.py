@@ -210,9 +210,6 @@ class Telemetry(Section):
         le=60_000,
         description="how far the clock of a host may be off whose heartbeats do not say it",
     )
-    lateness_ms: int = Field(
-        2_000, ge=100, le=60_000, description="how late an event may come and still be put in its place"
-    )
     session_start: Annotated[str, AfterValidator(_clock)] = Field(
         "00:00", description="when the session begins: without a snapshot, reading starts at its last passing"
     )

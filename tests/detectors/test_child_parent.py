@@ -325,6 +325,16 @@ def test_five_orders_without_a_parent_in_ten_seconds_are_recorded(count, says):
     assert heard(orphans(count), wait=SECOND, parented=PARENTED) == says
 
 
+def test_a_declaration_that_came_between_two_lives_counts_for_hosts_that_were_known_before():
+    story = orphans(11).told
+    telling = Telling(ChildParent, parented=())
+    assert telling.tell(story[:5]) == []
+    telling.view = replace(telling.view, parented=PARENTED)
+    telling.restart()
+    said = [*telling.tell(story[5:]), *telling.wait(START + 3 * SECOND)]
+    assert [(breach.reason, breach.measured) for breach in said] == [("orphan_child", 6)]
+
+
 def test_nobody_must_name_a_parent_who_is_not_declared():
     assert heard(orphans(300, price=1_000), wait=SECOND) == []
     assert heard(orphans(300, price=1_000, host="x1"), wait=SECOND, parented=PARENTED) == []

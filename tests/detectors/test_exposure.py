@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors import exposure
 from detectors.contract import Result, Severity
 from detectors.exposure import Exposure, ExposureSettings
+from detectors.exposure import tables as tb
+from detectors.exposure.limits import conditions_of, grain_of
 from monitor.core.decode import Decoder
 from tests.desk import DAY, MS, SECOND, START, SYMBOLS, Told
 from tests.detectors.tell import Telling
@@ -73,9 +74,9 @@ class Book:
     def of(self, scope: str = "account=A") -> dict[str, float]:
         """What a scope's cells sum to now."""
         detector = self.telling.detector
-        for s in range(1, int(detector.tables["state"][exposure.ST_SCOPES]) + 1):
-            if detector._scope(s).text == scope:
-                row = detector.tables["scopes"][s, exposure.S_VALUES :]
+        for s in range(1, int(detector.tables["state"][tb.ST_SCOPES]) + 1):
+            if detector.scope(s).text == scope:
+                row = detector.tables["scopes"][s, tb.S_VALUES :]
                 gross, long, short, qty = (int(value) for value in row[:4])
                 return {"gross": gross / 1e4, "net": max(abs(long), abs(short)) / 1e4, "quantity": qty / 1e8}
         return {}
@@ -509,7 +510,7 @@ def test_a_quantity_without_a_symbol_is_asked_of_each_symbol():
 
 
 def test_pairs_over_the_bound_still_count_for_the_firm(monkeypatch):
-    monkeypatch.setattr(exposure, "CELLS_MAX", 4)
+    monkeypatch.setattr(tb, "CELLS_MAX", 4)
     book = Book(gross(10_000), gross(4_000, "*"))
     for symbol in "ABCDE":
         assert book.order("buy", 50, symbol=symbol) == []
@@ -763,9 +764,7 @@ def test_it_says_what_the_slow_oracle_says(moves, data, limits, unpriced, runnin
     chosen: dict[str, Told] = {}
     for n in sorted(limits):
         chosen[LIMITS[n]["scope"]] = LIMITS[n]
-    while (
-        len({exposure._grain(frozenset(k for k, _ in exposure.conditions_of(s))) for s in chosen} | {()}) > 4
-    ):
+    while len({grain_of(frozenset(k for k, _ in conditions_of(s))) for s in chosen} | {()}) > tb.GRAINS_MAX:
         chosen.popitem()
     stream = merged(data.draw(marks()), data.draw(order_streams(moves, size_max=40)))
     telling = Telling(
@@ -825,4 +824,4 @@ def test_a_recorded_day_within_wide_limits_is_silent(name):
         read = Decoder(telling.names).decode(some, nowhere, offsets, nowhere)
         loud += [b for b in telling.post(read.batch) if b.severity >= Severity.HIGH]
     assert loud == []
-    assert int(telling.detector.tables["scopes"][1, exposure.S_VALUES]) > 0
+    assert int(telling.detector.tables["scopes"][1, tb.S_VALUES]) > 0

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.contract import Level, Result
-from detectors.fill_gap import S_FULL_AT, FillGap, FillGapSettings
+from detectors.fill_gap import FillGap, FillGapSettings
+from detectors.fill_gap.tables import S_FULL_AT
 from tests.desk import DAY, MS, SECOND, START, Told
 from tests.detectors.tell import Telling
 from tests.oracle.fill_gap import FillGap as Oracle
@@ -451,6 +452,15 @@ def test_a_session_that_is_not_declared_electronic_is_not_stopped():
     for sessions, word in ((("fix-*",), "high"), (("fix-*", "s*"), "halt"), ((), "high")):
         said = heard(orphan(qty=5_000, px=1_000), {"orphan_fill_sessions": sessions}, wait=3 * SECOND)
         assert said == [f"{word} orphan_fill session=s1 5e+06"]
+
+
+def test_a_session_declared_electronic_between_two_lives_is_stopped():
+    telling = Telling(FillGap, {"orphan_fill_sessions": ()}, witnesses=EVERY)
+    telling.tell(orphan(qty=5_000, px=1_000).told)
+    telling.settings = replace(telling.settings, orphan_fill_sessions=("*",))
+    telling.restart()
+    said = telling.wait(telling.ledger.low_ns + 3 * SECOND)
+    assert "halt" in [breach.severity.word for breach in said if breach.reason == "orphan_fill"]
 
 
 @pytest.mark.parametrize("origin", ["manual", "external"])

@@ -32,6 +32,7 @@ SYMBOLS_MAX: Final = 1 << 16  # as many as have a name: 3 MB
 
 # A currency, by its code: dollars for one unit, 1e-8, 0: nobody said; whether it is known to be the dollar.
 (F_USD, F_KNOWN) = range(2)
+CURRENCY: Final = 2
 F_OTHER, F_DOLLAR = 1, 2
 CURRENCIES_MAX: Final = 1 << 10  # as many as have a name
 
