@@ -15,8 +15,8 @@ from tests.world.plan import plan_of
 from tests.world.world import Outcome, run
 
 FRESH_S = float(os.environ.get("KNIGHTWATCH_WORLD_S", "20"))
-# Seeds that once failed (tests/TRACK_RECORD.md), and two in which nothing was ever wrong.
-ONCE_FAILED = (2, 116, 118)
+# Seeds that once failed (tests/TRACK_RECORD.md).
+ONCE_FAILED = (116, 118)
 
 
 def passed(outcome: Outcome, faults: str | None = None) -> Outcome:
@@ -36,7 +36,7 @@ def test_without_faults_the_runaways_are_halted_and_nothing_else_is():
 
 def test_killed_again_and_again_everything_comes_out_the_same():
     kinds = "kill,kill_at_disk_step,kill_at_halt,power_loss"
-    outcome = passed(run(plan_of(8, faults=kinds.split(","), seconds=90)), kinds)
+    outcome = passed(run(plan_of(2, faults=kinds.split(","))), kinds)
     assert outcome.kills >= 3
 
 
