@@ -113,6 +113,11 @@ class Morning:
     def records(self) -> int:
         return self._recording.records
 
+    @property
+    def waiting(self) -> int:
+        """Pages that nobody has taken: whom we would wake is there."""
+        return 0
+
     def submit(self, page: Page) -> None:
         """Be the monitor's pager: whom a real one would wake sits before the screen."""
         if page.severity == "halt" and not page.resolved:

@@ -55,6 +55,7 @@ async def test_what_retention_took_and_a_topic_made_again_are_gaps_with_their_of
         assert await gap(live, "retention") == (TELEMETRY, count, count + 4)
         assert live.pages(f"records {count} to {count + 4} are lost (retention)")
         position = count + 6
+        await until(lambda: live.metric("knightwatch_events_total") == count + 2, "it reads what is left")
 
         kafka_own.delete_topic(TELEMETRY)
         kafka_own.create_topic(TELEMETRY)

@@ -79,7 +79,8 @@ async def test_kafka_gives_back_what_it_was_given(kafka, topic_name):
             *[await producer.send(topic_name, b"%d" % n, partition=n % 4) for n in range(400)]
         )
         records = await read_from_the_start(consumer, topic_name, 4, 400)
-        moments = await consumer.offsets_for_times({TopicPartition(topic_name, 0): records[0].timestamp})
+        first = next(record for record in records if record.partition == 0)
+        moments = await consumer.offsets_for_times({TopicPartition(topic_name, 0): first.timestamp})
     for partition in range(4):
         values = [int(record.value) for record in records if record.partition == partition]
         assert values == list(range(partition, 400, 4))
