@@ -83,12 +83,18 @@ class Sources:
     def hear(self, batch: Batch, now_ns: int) -> None:
         """Records came, in the order in which they were read."""
         rows = batch.rows
-        numbered = rows[rows[:, ev.SEQ] != ev.NONE]
-        if len(numbered):
-            self._count(numbered, now_ns)
-        timed = rows[(rows[:, ev.ARRIVAL] > 0) & (rows[:, ev.HOST] > nm.OTHER)]
-        if len(timed):
-            self._time(timed, now_ns)
+        numbered = rows[:, ev.SEQ] != ev.NONE
+        if numbered.any():
+            self._count(rows[numbered], now_ns)
+        hosts, arrivals = rows[:, ev.HOST], rows[:, ev.ARRIVAL]
+        timed = (arrivals > 0) & (hosts > nm.OTHER)
+        if timed.any():  # a row is long: only the columns that are asked for
+            hosts, arrivals = hosts[timed], arrivals[timed]
+            self._time(hosts, arrivals - rows[:, ev.TS][timed], now_ns)
+            beating = rows[:, ev.KIND][timed] == ev.Kind.HEARTBEAT
+            for host, beat in zip(hosts[beating].tolist(), arrivals[beating].tolist(), strict=True):
+                if host in self._hosts:
+                    self._hosts[host].beat(beat)
 
     # -- numbers
 
@@ -128,9 +134,9 @@ class Sources:
 
     # -- clocks
 
-    def _time(self, rows: Int64Array, now_ns: int) -> None:
-        shortest = np.full(int(rows[:, ev.HOST].max()) + 1, NO_DELAY)
-        np.minimum.at(shortest, rows[:, ev.HOST], rows[:, ev.ARRIVAL] - rows[:, ev.TS])
+    def _time(self, hosts: Int64Array, delays: Int64Array, now_ns: int) -> None:
+        shortest = np.full(int(hosts.max()) + 1, NO_DELAY)
+        np.minimum.at(shortest, hosts, delays)
         for host in np.flatnonzero(shortest < NO_DELAY).tolist():
             known = self._hosts.get(host)
             if known is None:
@@ -142,9 +148,6 @@ class Sources:
                 known.settled, known.delay, known.window_at = known.delay, None, now_ns
             delay = int(shortest[host])
             known.delay = delay if known.delay is None else min(known.delay, delay)
-        for host, beat in rows[rows[:, ev.KIND] == ev.Kind.HEARTBEAT][:, (ev.HOST, ev.ARRIVAL)].tolist():
-            if host in self._hosts:
-                self._hosts[host].beat(beat)
 
     # -- what is in doubt
 
