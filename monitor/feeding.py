@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -99,7 +100,7 @@ class Feed:
     def _fact_of(self, chunk: Chunk) -> tuple[RecordsArrived, int]:
         """What arrived, decoded; and how many records of it are of no kind that we know."""
         reads = [(self._part(read.topic, read.partition), read) for read in chunk.parts]
-        values = [value for _, read in reads for value in read.values]
+        values = list(chain.from_iterable(read.values for _, read in reads))
         withheld = [one for part, read in reads for one in self._caution.withheld(part, read)]
         parts = np.repeat([part for part, _ in reads], [len(read.values) for _, read in reads])
         offsets = np.concatenate([read.offsets for _, read in reads])

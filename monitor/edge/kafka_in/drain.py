@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NS_PER_MS: Final = 1_000_000
+VALUE: Final = attrgetter("value")  # half the price of a comprehension, for each record that there is
+STAMP: Final = attrgetter("timestamp")
 
 # One partition's fetch is at most 0.5 MB, 2,400 events of 220 bytes.  A chunk ends when it has this many, so
 # that the engine is never away from its timers for more than some 10 ms, and a chunk's rows stay below 4 MB,
@@ -150,12 +153,18 @@ class Drain:
         return Part(
             partition.topic,
             partition.partition,
-            [record.value or b"" for record in found],
+            _values(found),
             _offsets(found, count),
-            np.maximum(np.fromiter([record.timestamp for record in found], np.int64, count), 0) * NS_PER_MS,
+            np.maximum(np.fromiter(map(STAMP, found), np.int64, count), 0) * NS_PER_MS,
             unread.next_fetch_offset,
             self._consumer.highwater(partition),
         )
+
+
+def _values(found: list[Any]) -> list[bytes]:
+    """A record without a value (a tombstone) is empty bytes."""
+    values = list(map(VALUE, found))
+    return [value or b"" for value in values] if None in values else values
 
 
 def _offsets(found: list[Any], count: int) -> NDArray[np.int64]:
