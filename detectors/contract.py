@@ -193,9 +193,13 @@ class Detector(ABC):
         """Rows in use of each table; a table not named is saved whole."""
         return {}
 
-    def snapshot(self) -> dict[str, NDArray[Any]]:
+    def views(self) -> dict[str, NDArray[Any]]:
+        """As `snapshot`, of the tables themselves: they change with the next postings."""
         used = self.used()
-        return {name: table[: used.get(name, len(table))].copy() for name, table in self.tables.items()}
+        return {name: table[: used.get(name, len(table))] for name, table in self.tables.items()}
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        return {name: table.copy() for name, table in self.views().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Back to a snapshot of an instance with equal settings; raises `ValueError` if it is another's."""

@@ -664,7 +664,7 @@ class Engine:
             },
             "names": self.names.snapshot(),
             "ledger": self.ledger.views(),
-            **{f"detectors/{name}": _views(detector) for name, detector in self.detectors.items()},
+            **{f"detectors/{name}": detector.views() for name, detector in self.detectors.items()},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -699,11 +699,6 @@ class Engine:
         self.sources.restore(own["sources"])
         self._stated_at, self._leased_at, self._saved_at = own["timers"]
         self._whos_before = int(self.ledger.one[ledger_tables.N_WHOS])
-
-
-def _views(detector: Detector) -> dict[str, Any]:
-    used = detector.used()
-    return {name: table[: used.get(name, len(table))] for name, table in detector.tables.items()}
 
 
 def breaches_of(commands: Sequence[Command]) -> list[dict[str, Any]]:

@@ -88,7 +88,7 @@ def rebuilt(
             continue
         new[name] = families[name](chosen.settings, view)
         try:
-            new[name].restore(known.snapshot())
+            new[name].restore(known.views())  # copies what it takes
         except ValueError as unfit:
             raise ValueError(f"detectors.{name}: {unfit}; restart, and it is built anew") from unfit
     return new
