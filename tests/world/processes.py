@@ -69,6 +69,7 @@ class Life:
         self.ready_ns = 0  # when it had its state and began to read
         self.linked_ns = 0  # when a feed last came up
         self.resumed_ns = 0  # when it last went on after having been stopped
+        self.born_ns, self.died_ns = self.world.loop.now_ns, 0
         self.over = asyncio.Event()
         self.stop = asyncio.Event()
         self.records: dict[tuple[str, int, int], deque[tuple[bytes, int]]] = {}
@@ -124,6 +125,7 @@ class Life:
 
     def _die(self) -> None:
         self.alive, self.fuse, self.steps_left = False, 0, 0
+        self.died_ns = self.world.loop.now_ns
         if self.stopped:
             self.stopped = False
             self.world.loop.resume(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.keyring import Keyring
@@ -55,10 +56,13 @@ def _same_halts(world: World, reference: Reference) -> None:
 
 def _in_time(world: World, reference: Reference) -> None:
     """Where nothing is broken a breach is decided at once, and every gateway obeys within a second."""
-    began = [fault.at_s * SECOND - SECOND for fault in world.plan.faults]
-    ended = [(fault.at_s + fault.for_s) * SECOND + CALM_NS for fault in world.plan.faults]
+    disturbed = [
+        (fault.at_s * SECOND, (fault.at_s + fault.for_s) * SECOND) for fault in world.plan.faults
+    ]  # and deaths, which may come long after the fault that lit their fuse
+    for host in world.hosts:
+        disturbed += [(dead.died_ns, after.born_ns) for dead, after in pairwise(host.lives)]
     for key, at_ns in sorted(world.watch.decided.items()):
-        if any(begin <= at_ns <= end for begin, end in zip(began, ended, strict=True)):
+        if any(began - SECOND <= at_ns <= ended + CALM_NS for began, ended in disturbed):
             continue
         due_ns = reference.at_ns.get(key, world.now_ns()) - world.start_ns
         if at_ns > due_ns + DECIDED_NS:
