@@ -47,7 +47,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import event as ev
 from detectors import names as nm
 from detectors.contract import Breach, Detector, Postings, Result
 from detectors.evidence import HIT
@@ -55,10 +54,10 @@ from detectors.exposure import tables as tb
 from detectors.exposure import words
 from detectors.exposure.limits import BASES, CAP_KEYS, MEASURE_KEYS, Shapes
 from detectors.exposure.loop import judge, judge_silence
-from detectors.exposure.pricing import F_DOLLAR, F_KNOWN, F_OTHER, F_USD
 from detectors.exposure.reasons import MEASURES, N_REASONS, QUANTITY, REASONS
 from detectors.exposure.settings import ExposureSettings
 from detectors.kernel import SECOND_NS
+from detectors.pricing import answer_currency
 from detectors.scope import Scope
 
 if TYPE_CHECKING:
@@ -181,7 +180,4 @@ class Exposure(Detector):
         s[tb.ST_ANSWERED] = s[tb.ST_SCOPES]
         currency = int(s[tb.ST_CURRENCY])
         if currency:
-            is_dollar = self.view.names.text(nm.CURRENCY, currency) == "USD"
-            self.tables["currencies"][currency, F_KNOWN] = F_DOLLAR if is_dollar else F_OTHER
-            if is_dollar:
-                self.tables["currencies"][currency, F_USD] = ev.UNIT
+            answer_currency(self.view.names, self.tables["currencies"], currency)

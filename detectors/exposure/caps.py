@@ -15,11 +15,11 @@ from detectors import posting as po
 from detectors.evidence import SCOPE_CODE, SCOPE_KIND, remember
 from detectors.exposure import tables as tb
 from detectors.exposure.crossing import crossed_at_events, say
-from detectors.exposure.pricing import worth
 from detectors.exposure.reasons import HALT, HIGH, N_REASONS, ORDER_NOTIONAL, SESSION_NOTIONAL, WARN
 from detectors.exposure.worth import rate_for
 from detectors.kernel import compiled, crossed, inlined
 from detectors.posting import Note, PostingKind
+from detectors.pricing import worth
 
 
 @compiled

@@ -7,9 +7,9 @@ import numpy as np
 from detectors import names as nm
 from detectors import posting as po
 from detectors.exposure import tables as tb
-from detectors.exposure.pricing import Y_HEAD
 from detectors.kernel import compiled, inlined
 from detectors.ledger.index import mix, place_of
+from detectors.pricing import Y_HEAD
 
 BUYS, SELLS = nm.FIRST, nm.FIRST + 1  # codes of a side
 

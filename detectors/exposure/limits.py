@@ -20,7 +20,7 @@ import numpy as np
 from detectors.contract import Int64Array
 from detectors.event import MONEY, UNIT
 from detectors.exposure import tables as tb
-from detectors.scope import Scope
+from detectors.limits import Row, nearest, widest_first
 
 BASES: Final = ("intraday", "total")  # in the order of `tables.INTRADAY, TOTAL`
 # Each key of a limit: the unit it is kept in, and what is limited, a measure or a column of the caps.
@@ -33,14 +33,6 @@ CAP_KEYS: Final = {
     "hard_orders": (tb.P_HARD_ORDERS, UNIT),
     "hard_notional": (tb.P_HARD_NOTIONAL, MONEY),
 }
-
-Conditions = tuple[tuple[str, str | None], ...]
-
-
-def conditions_of(text: str) -> Conditions:
-    """The conditions of a limit's scope; None stands for `*`, each id by itself."""
-    written = dict(part.partition("=")[::2] for part in text.split("&")) if text != "*" else {}
-    return tuple((k, None if written[k] == "*" else value) for k, value in Scope.parse(text).conditions)
 
 
 def grain_of(kinds: frozenset[str]) -> tuple[str, ...]:
@@ -62,17 +54,13 @@ def fixed(value: float, unit: int) -> int:
 class Shapes:
     """Which kinds the limits name, and the limits themselves."""
 
-    rows: tuple[tuple[Conditions, Mapping[str, Any]], ...]  # widest first, so that the nearest wins
+    rows: tuple[Row, ...]  # widest first, so that the nearest wins
     shapes: tuple[tuple[frozenset[str], bool], ...]  # kinds; whether symbol stands there for `quantity` only
     grains: tuple[tuple[str, ...], ...]
 
     @classmethod
     def of(cls, limits: Sequence[Mapping[str, Any]]) -> Shapes:
-        rows = sorted(
-            ((conditions_of(row["scope"]), row) for row in limits),
-            key=lambda row: (sum(value is None for _, value in row[0]), row[1]["scope"]),
-            reverse=True,
-        )
+        rows = widest_first(limits)
         shapes = set()
         for conditions, row in rows:
             kinds = frozenset(kind for kind, _ in conditions)
@@ -88,17 +76,11 @@ class Shapes:
                 f"limits by {len(grains)} sorts of scope; at most {tb.GRAINS_MAX} besides account and symbol"
             )
             raise ValueError(msg)
-        return cls(tuple(rows), tuple(ordered), tuple(grains))
+        return cls(rows, tuple(ordered), tuple(grains))
 
     def limits(self, kinds: frozenset[str], values: Mapping[str, str]) -> dict[str, Any]:
         """What the scope with these values may have: each key from the nearest row that has it."""
-        merged: dict[str, Any] = {}
-        for conditions, row in self.rows:
-            if kinds == {kind for kind, _ in conditions} and all(
-                value in (None, values[kind]) for kind, value in conditions
-            ):
-                merged |= row
-        return merged
+        return nearest(self.rows, kinds, values)
 
     def tables(self) -> tuple[Int64Array, Int64Array]:
         """As the kernels read them: `plan` and `shapes`."""

@@ -10,10 +10,11 @@ from detectors.exposure.after_posting import judge_scope
 from detectors.exposure.caps import judge_caps
 from detectors.exposure.each_second import tick
 from detectors.exposure.legs import book, find_legs, is_idle
-from detectors.exposure.many_cells import currency_asked, hear_reference, is_reference, prepare
+from detectors.exposure.many_cells import hear_reference, prepare
 from detectors.exposure.tables import Tables
 from detectors.kernel import compiled, inlined
 from detectors.posting import Note, PostingKind
+from detectors.pricing import currency_asked, is_reference
 
 
 @compiled

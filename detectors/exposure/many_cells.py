@@ -10,41 +10,22 @@ from detectors import posting as po
 from detectors.evidence import remember
 from detectors.exposure import tables as tb
 from detectors.exposure.measures import is_above, level_of, measure
-from detectors.exposure.pricing import (
-    F_DOLLAR,
-    F_KNOWN,
-    F_USD,
-    Y_CURRENCY,
-    Y_HEAD,
-    Y_MARK,
-    Y_MULTIPLIER,
-    dollars_for_one,
-    filled_at,
-    marked,
-    multiplier_of,
-    rate_of,
-)
 from detectors.exposure.reasons import MEASURES
 from detectors.exposure.worth import reprice, revalue
 from detectors.kernel import compiled, inlined
 from detectors.posting import PostingKind
-
-
-@inlined
-def is_reference(kind):
-    """Whether a posting is a price, a rate or an instrument: it concerns everybody who holds the symbol."""
-    return PostingKind.MARKED <= kind <= PostingKind.INSTRUMENT
-
-
-@inlined
-def currency_asked(currencies, postings, i, rows):
-    """A currency that nobody said yet whether it is the dollar; 0 if there is none in this reference."""
-    currency = 0
-    if postings[i, po.KIND] == PostingKind.RATED:
-        currency = postings[i, po.VENUE]
-    elif postings[i, po.KIND] == PostingKind.INSTRUMENT:
-        currency = rows[postings[i, po.ROW], ev.CURRENCY]
-    return currency if currency > nm.OTHER and currencies[currency, F_KNOWN] == 0 else 0
+from detectors.pricing import (
+    Y_CURRENCY,
+    Y_HEAD,
+    Y_MARK,
+    dollars_for_one,
+    filled_at,
+    instrument_told,
+    marked,
+    multiplier_of,
+    rate_of,
+    rate_told,
+)
 
 
 @inlined
@@ -74,19 +55,14 @@ def _hear_rate_or_instrument(t, postings, i, rows):
     """Dollars for one unit of a currency, or what one unit of a symbol stands for."""
     t.state[tb.ST_STAMP] += 1
     if postings[i, po.KIND] == PostingKind.INSTRUMENT:
-        symbol, row = postings[i, po.SYMBOL], postings[i, po.ROW]
-        if symbol > nm.OTHER:
-            multiplier = rows[row, ev.MULTIPLIER]
-            t.state[tb.ST_SYMBOLS] = max(symbol + 1, t.state[tb.ST_SYMBOLS])
-            t.symbols[symbol, Y_MULTIPLIER] = multiplier if multiplier != ev.NONE else 0
-            t.symbols[symbol, Y_CURRENCY] = rows[row, ev.CURRENCY]
-            _revalue_symbol(t, symbol, postings, i)
+        told = instrument_told(t.symbols, postings, i, rows)
+        if told != 0:
+            t.state[tb.ST_SYMBOLS] = max(told + 1, t.state[tb.ST_SYMBOLS])
+            _revalue_symbol(t, told, postings, i)
         return
-    currency, usd = postings[i, po.VENUE], postings[i, po.PX]
-    is_said = currency > nm.OTHER and usd != ev.NONE and usd > 0 and t.currencies[currency, F_USD] != usd
-    if not is_said or t.currencies[currency, F_KNOWN] == F_DOLLAR:
+    currency = rate_told(t.currencies, postings, i)
+    if currency == 0:
         return
-    t.currencies[currency, F_USD] = usd
     for symbol in range(nm.FIRST, t.state[tb.ST_SYMBOLS]):
         if t.symbols[symbol, Y_CURRENCY] == currency:
             _revalue_symbol(t, symbol, postings, i)

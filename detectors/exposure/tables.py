@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from detectors.contract import Int32Array, Int64Array
 from detectors.evidence import HIT, RING
-from detectors.exposure.pricing import CURRENCIES_MAX, CURRENCY, SYMBOL, SYMBOLS_MAX
 from detectors.exposure.reasons import MEASURES, N_REASONS
 from detectors.kernel import SECOND_NS
 from detectors.ledger import tables as lt
+from detectors.pricing import CURRENCIES_MAX, CURRENCY, SYMBOL, SYMBOLS_MAX
 
 INTRADAY, TOTAL = range(2)  # bases
 

@@ -14,10 +14,10 @@ from detectors import event as ev
 from detectors import posting as po
 from detectors.exposure import tables as tb
 from detectors.exposure.measures import is_above, measure
-from detectors.exposure.pricing import Y_MARK, dollars_for_one, multiplier_of, rate_of, worth
 from detectors.exposure.reasons import MEASURES
 from detectors.kernel import inlined
 from detectors.posting import Note, PostingKind
+from detectors.pricing import Y_MARK, dollars_for_one, multiplier_of, rate_of, worth
 
 
 @inlined

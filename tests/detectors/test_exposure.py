@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from detectors.contract import Result, Severity
 from detectors.exposure import Exposure, ExposureSettings
 from detectors.exposure import tables as tb
-from detectors.exposure.limits import conditions_of, grain_of
+from detectors.exposure.limits import grain_of
+from detectors.limits import conditions_of
 from monitor.core.decode import Decoder
 from tests.desk import DAY, MS, SECOND, START, SYMBOLS, Told
 from tests.detectors.tell import Telling

@@ -22,8 +22,14 @@ from typing import Final
 
 import numpy as np
 
+from detectors import event as ev
+from detectors import names as nm
+from detectors import posting as po
+from detectors.contract import Int64Array
 from detectors.event import MONEY, NONE, UNIT
 from detectors.kernel import compiled, inlined
+from detectors.names import Names
+from detectors.posting import PostingKind
 
 # A symbol, by its code.  Prices 1e-8, 0: none; Y_MULTIPLIER 1e-8, 0: one; Y_HEAD: first of its cells.
 (Y_MARK, Y_WAITING, Y_FILL, Y_MULTIPLIER, Y_CURRENCY, Y_HEAD) = range(6)
@@ -70,6 +76,54 @@ def filled_at(symbols, symbol, px, share):
     symbols[symbol, Y_MARK] = waiting
     symbols[symbol, Y_WAITING] = 0
     return True
+
+
+@inlined
+def currency_asked(currencies, postings, i, rows):
+    """A currency that nobody said yet whether it is the dollar; 0 if there is none in this reference."""
+    currency = 0
+    if postings[i, po.KIND] == PostingKind.RATED:
+        currency = postings[i, po.VENUE]
+    elif postings[i, po.KIND] == PostingKind.INSTRUMENT:
+        currency = rows[postings[i, po.ROW], ev.CURRENCY]
+    return currency if currency > nm.OTHER and currencies[currency, F_KNOWN] == 0 else 0
+
+
+def answer_currency(names: Names, currencies: Int64Array, currency: int) -> None:
+    """Say whether a currency is the dollar, which needs no rate."""
+    is_dollar = names.text(nm.CURRENCY, currency) == "USD"
+    currencies[currency, F_KNOWN] = F_DOLLAR if is_dollar else F_OTHER
+    if is_dollar:
+        currencies[currency, F_USD] = UNIT
+
+
+@inlined
+def is_reference(kind):
+    """Whether a posting is a price, a rate or an instrument: it concerns everybody who holds the symbol."""
+    return PostingKind.MARKED <= kind <= PostingKind.INSTRUMENT
+
+
+@inlined
+def instrument_told(symbols, postings, i, rows):
+    """What one unit of a symbol stands for; returns the symbol, 0 if it has no name."""
+    symbol, row = postings[i, po.SYMBOL], postings[i, po.ROW]
+    if symbol <= nm.OTHER:
+        return 0
+    multiplier = rows[row, ev.MULTIPLIER]
+    symbols[symbol, Y_MULTIPLIER] = multiplier if multiplier != NONE else 0
+    symbols[symbol, Y_CURRENCY] = rows[row, ev.CURRENCY]
+    return symbol
+
+
+@inlined
+def rate_told(currencies, postings, i):
+    """Dollars for one unit of a currency; returns the currency if its rate is another now, else 0."""
+    currency, usd = postings[i, po.VENUE], postings[i, po.PX]
+    is_said = currency > nm.OTHER and usd != NONE and usd > 0 and currencies[currency, F_USD] != usd
+    if not is_said or currencies[currency, F_KNOWN] == F_DOLLAR:
+        return 0
+    currencies[currency, F_USD] = usd
+    return currency
 
 
 @inlined
