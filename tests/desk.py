@@ -472,6 +472,29 @@ class Desk:
             clock_bound_ns=50 * MS if m % 3 else None,
         )
 
+    def beat(self, n: int, m: int) -> None:
+        """Both hosts, and what they run; sometimes one of them is not like the other."""
+        for host in (0, 1):
+            self.tell(
+                "heartbeat", self.host(host), source="fleet", build=f"v{(n * host) % 3}", role="router",
+                flags=(None, [], ["x"], ["x", "y"])[(m * (1 + host)) % 4], config_hash=(None, "c1", "c2")[(n + m) % 3],
+            )  # fmt: skip
+
+    def beating(self, n: int, m: int) -> None:
+        """A heartbeat each second for a while."""
+        for _ in range(3 * (1 + n)):
+            self.beat(m, m)
+            self.now += SECOND
+
+    def deployed(self, n: int, m: int) -> None:
+        phase = ("planned", "started", "done", "rolled_back")[m % 4]
+        self.tell("deploy", self.host(n), source="control", build=f"v{n % 3}", role="router", phase=phase)
+
+    def flagged(self, n: int, m: int) -> None:
+        """A child that carries flags."""
+        parent = self.parents[-1] if self.parents else None
+        self._send(n, m, parent, flags=(["x"], ["z"], ["x", "z"], [])[m % 4])
+
     def complained(self, n: int, m: int) -> None:
         self.tell("error", self.host(n), reason="Power Peg disabled")
 
@@ -563,6 +586,11 @@ class World:
             "symbol": SYMBOLS[n % 3],
             "multiplier": (1, 50, 0.1)[m % 3],
             "currency": ("USD", "JPY")[n % 2],
+            "asset_class": ("equity", "future", "fx", "option", "bond")[m],
+            "tick": (0.01, 0.25)[n % 2],
+            "adv": (0, 500, 100_000)[m % 3],
+            "shares_out": (20, 1_000_000)[n % 2],
+            "negative_price_ok": n == 4,
         }
 
     def fx(self, n: int, m: int) -> Told:
