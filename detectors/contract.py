@@ -141,6 +141,8 @@ class View:
     cold: bool = False  # the stream does not begin with the session
     witnesses: frozenset[str] = frozenset()  # telemetry.witnesses
     parented: tuple[Mapping[str, tuple[str, ...]], ...] = ()  # telemetry.parented
+    known_reasons: frozenset[str] = frozenset()  # masked texts of the baseline; empty: there is none
+    flags_seen: Mapping[str, int] = field(default_factory=dict)  # the day (since 1970) a flag was last used
 
 
 class Detector(ABC):
@@ -155,6 +157,8 @@ class Detector(ABC):
     reasons: ClassVar[tuple[Reason, ...]]
     Settings: ClassVar[type]  # a frozen dataclass, every field with a default and a unit last
     BYTES_MAX: ClassVar[int]
+    ROWS: ClassVar[Mapping[str, type]] = {}  # settings that are rows of a table: what one row may say
+    ARMED_NEEDS: ClassVar[tuple[str, ...]] = ()  # settings without which it must not be armed
 
     tables: dict[str, NDArray[Any]]
 
@@ -168,6 +172,11 @@ class Detector(ABC):
         """The name of its file or folder, of its configuration table and in its halts."""
         words = cls.__module__.split(".")
         return words[1] if words[0] == "detectors" else words[-1]
+
+    @classmethod
+    def problems(cls, table: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:  # noqa: ARG003
+        """What is wrong between its settings: (key, what, what to write).  Looks at raw TOML."""
+        return iter(())
 
     @classmethod
     def reason(cls, code: str) -> Reason:

@@ -35,7 +35,12 @@ WILD: Final = (
     "filled_first",
     "told_again",
     "parent_suspended",
+    "beat",
+    "beating",
+    "deployed",
+    "flagged",
 )
+FLEET: Final = (*ORDERLY, "beat", "beat", "beat", "beating", "beating", "deployed", "flagged", "told_again", "closed")
 
 Move = tuple[str, int, int, int]  # (method of `Desk`, two numbers, ns before it)
 

@@ -582,6 +582,41 @@ def test_fuzzed_bytes_are_a_config_or_a_named_problem(tmp_path_factory, raw):
         load(path)
 
 
+# -- the fleet's tables
+
+FLEET = '[detectors.fleet]\nmode = "armed"\n'
+EVERYBODY = 'grants = [{ hosts = ["*"] }]\n'
+
+
+@pytest.mark.usefixtures("real")
+@pytest.mark.parametrize(
+    ("text", "key", "said"),
+    [
+        ("", "mode", "armed, but it has no grants; write grants = [...]"),
+        ('grants = [{ hosts = ["a"], accounts = [] }]', "grants[0].accounts", 'is empty: it grants nobody anything; write for instance ["*"]'),
+        (EVERYBODY + 'manifest = [{ role = "r", hosts = [] }]', "manifest[0].hosts", 'matches no host; write hosts = ["name-*"]'),
+        (EVERYBODY + 'manifest = [{ role = "r", hosts = ["a"], count = 2 }]', "manifest[0].count", "is 2, but 1 hosts are named; write 1"),
+        (
+            EVERYBODY + 'manifest = [{ role = "r", hosts = ["a-*"] }, { role = "s", hosts = ["b", "*-8"] }]',
+            "manifest[1].hosts", "*-8 names a host that manifest[0] (a-*) names too; name each host once",
+        ),
+        (EVERYBODY + 'manifest = [{ hosts = ["a"] }]', "manifest[0].role", "is missing; write role = ..."),
+        (EVERYBODY + 'manifest = [{ role = "r", hosts = ["a"], biuld = "v2" }]', "manifest[0].biuld", "no such setting; known: build, calendar, config_hash, count, flags, hosts, role; nearest: build"),
+    ],
+)  # fmt: skip
+def test_a_fleet_that_cannot_be_meant_is_named(text, key, said):
+    assert problems(FLEET + text) == {f"detectors.fleet.{key}": said}
+
+
+@pytest.mark.usefixtures("real")
+def test_a_fleet_as_the_contract_shows_it():
+    row = '{ role = "router", hosts = ["smars-*"], count = 8, build = "rlp-2012.07.27", flags = ["rlp"] }'
+    config = load_text(HEAD + FLEET + EVERYBODY + f"manifest = [{row}]")
+    [router] = config.detectors["fleet"].settings.rows
+    assert (router.role, router.hosts, router.count, router.flags) == ("router", ("smars-*",), 8, ("rlp",))
+    assert load_text(text_of(config)).policy_digest == config.policy_digest
+
+
 # -- the shipped default, on the families that there are
 
 

@@ -118,5 +118,10 @@ def _flat(chosen: DetectorPolicy | None) -> dict[str, Any]:
             for row in value:
                 flat |= {f"limit[{row['scope']}].{key}": one for key, one in row.items() if key != "scope"}
         else:
-            flat[field.name] = list(value) if isinstance(value, tuple) else value
+            flat[field.name] = [_plain(one) for one in value] if isinstance(value, tuple) else value
     return flat
+
+
+def _plain(row: Any) -> Any:
+    """A row of a table, as the audit trail keeps it."""
+    return dict(row) if isinstance(row, Mapping) else row

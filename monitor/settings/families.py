@@ -52,6 +52,10 @@ def table_of(cls: type[Detector]) -> type[Section]:
         if setting.name == "limit" and limit_keys(cls):
             fields["limit"] = (tuple[_row_of(cls), ...], Field((), description=doc, examples=[_example(cls)]))  # type: ignore[misc]
             continue
+        if setting.name in rows_of(cls):
+            row: Any = _model_of(rows_of(cls)[setting.name])
+            fields[setting.name] = (tuple[row, ...], Field((), description=doc))
+            continue
         default = setting.default
         if setting.default_factory is not dataclasses.MISSING:
             default = setting.default_factory()
@@ -64,6 +68,29 @@ def table_of(cls: type[Detector]) -> type[Section]:
 
 
 MODE_DOC: Final = "shadow (judges and records), page (also wakes people) or armed (also halts)"
+
+
+def rows_of(cls: type[Detector]) -> Mapping[str, type]:
+    """Settings that are arrays of tables, and the dataclass that one row is read by."""
+    return dict(getattr(cls, "ROWS", {}))
+
+
+def _model_of(row: type) -> type[Section]:
+    fields: dict[str, Any] = {}
+    hints = typing.get_type_hints(row)
+    for each in dataclasses.fields(row):
+        fields[each.name] = (hints[each.name], Field(each.default, description=each.metadata["doc"]))
+    return create_model(row.__name__, __base__=Section, **fields)
+
+
+def problems_of(path: str, cls: type[Detector], table: Mapping[str, Any]) -> Iterator[Problem]:
+    """What a family says of its own table, and what it must have to be armed; looks at raw TOML."""
+    for need in getattr(cls, "ARMED_NEEDS", ()):
+        if table.get("mode") == "armed" and not table.get(need):
+            yield Problem(f"{path}.mode", f"armed, but it has no {need}", f"write {need} = [...]")
+    told: Any = getattr(cls, "problems", None)
+    for key, what, write in told(table) if told else ():
+        yield Problem(f"{path}.{key}", what, write)
 
 
 def limit_keys(cls: type[Detector]) -> tuple[str, ...]:
@@ -95,7 +122,8 @@ SCOPE_DOC: Final = (
 
 
 def _example(cls: type[Detector]) -> str:
-    return f'[{{ scope = "account=*", {limit_keys(cls)[0]} = 1_000_000 }}]'
+    scope = getattr(cls, "LIMIT_SCOPE", "account=*")
+    return f'[{{ scope = "{scope}", {limit_keys(cls)[0]} = 1_000_000 }}]'
 
 
 def scope_of(text: str) -> tuple[tuple[str, str | None], ...]:
@@ -148,7 +176,7 @@ def problems_of_limits(path: str, cls: type[Detector], table: Mapping[str, Any])
     if not keys:
         return
     if not rows and rows in (None, [], ()):
-        if table.get("mode") == "armed":
+        if table.get("mode") == "armed" and getattr(cls, "LIMIT_IS_NEEDED", True):
             yield Problem(f"{path}.mode", "armed, but it has no limit", f"write limit = {_example(cls)}")
         return
     seen: dict[tuple[tuple[str, str | None], ...], int] = {}

@@ -20,7 +20,14 @@ from detectors.contract import Detector, Level, every_detector
 from monitor.settings import sections
 from monitor.settings.config import Config, DetectorConfig, Document, digest_of
 from monitor.settings.contradictions import contradictions
-from monitor.settings.families import limit_keys, limits_of, problems_of_limits, table_of
+from monitor.settings.families import (
+    limit_keys,
+    limits_of,
+    problems_of,
+    problems_of_limits,
+    rows_of,
+    table_of,
+)
 from monitor.settings.problems import ConfigError, Problem, in_order_of_the_file, no_such
 from monitor.settings.sections import Section
 from monitor.settings.toml_file import parse_toml, read_toml
@@ -130,6 +137,7 @@ def _problems_of_detectors(
     for name, table in tables.items() if isinstance(tables, dict) else ():
         if name in families and isinstance(table, dict):
             yield from problems_of_limits(f"detectors.{name}", families[name], table)
+            yield from problems_of(f"detectors.{name}", families[name], table)
     ladder = raw.get("ladder")
     levels = ladder.get("levels") if isinstance(ladder, dict) else None
     for name in levels if isinstance(levels, dict) else ():
@@ -140,6 +148,8 @@ def _problems_of_detectors(
 def _settings_of(cls: type[Detector], raw: Any) -> tuple[sections.Mode, Any]:
     table: Any = table_of(cls).model_validate(_frozen(raw))
     values = {key: getattr(table, key) for key in type(table).model_fields if key != "mode"}
+    for key in rows_of(cls):
+        values[key] = tuple(MappingProxyType(row.model_dump(exclude_unset=True)) for row in values[key])
     if limit_keys(cls):
         rows = [row.model_dump(exclude_none=True) for row in values["limit"]]
         values["limit"] = tuple(MappingProxyType(row) for row in limits_of(rows))

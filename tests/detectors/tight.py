@@ -21,7 +21,17 @@ NEEDS: Final[dict[str, dict[str, Any]]] = {
             {"scope": "account=*&symbol=*", "quantity": 1_000},
             {"scope": "*", "gross": 5_000_000},
         )
-    }
+    },
+    "repeat": {
+        "limit": ({"scope": "strategy=*", "executions": 5}, {"scope": "strategy=a-st0", "executions": 2}),
+    },
+    "fleet": {
+        "manifest": tuple(
+            {"role": desk, "hosts": (f"{desk}-gw-*",), "count": 2, "build": "v0", "flags": ("x",)}
+            for desk in "ab"
+        ),
+        "grants": ({"hosts": ("*-1",), "strategies": ("?-st0",)}, {"hosts": ("*-2",), "accounts": ("*-33",)}),
+    },
 }
 
 
