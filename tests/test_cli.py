@@ -98,7 +98,7 @@ def test_a_persons_halt_waits_for_no_compiler():
         (["check", "--colour"], 2, "No such option"),
         (["check", "-o", "yaml"], 2, "yaml"),
         (["check", "a.toml", "-c", "b.toml"], 2, "two configurations"),
-        (["simulate", "knigth", "--out", "x.ndjson"], 2, "no scenario; known: knight"),
+        (["simulate", "knigth", "--out", "x.ndjson"], 78, "nearest: knight"),
         (["simulate", "knight"], 2, "nothing to write"),
         (["simulate", "knight", "--out", "x.csv", "--scale", "0.0001"], 2, "x.csv"),
         (["halt", "--scope", "hots=a", "--reason", "x", "--key", "k"], 2, "--scope: 'hots' is not a kind of scope"),
@@ -120,6 +120,19 @@ def test_a_users_mistake_is_a_sentence_and_its_status(knightwatch, config, args,
     found, out, err = knightwatch(*args)
     assert (found, said in out + err) == (status, True), (found, out, err)
     assert out == "" or args[0] == "check"
+
+
+def test_simulate_list_names_every_scenario_with_a_line(knightwatch):
+    from monitor.scenarios import registry
+
+    status, out, _ = knightwatch("simulate", "list")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == list(registry())
+    assert all(registry()[line.split()[0]].claim in line for line in out.splitlines())
+    status, out, _ = knightwatch("simulate", "list", "-o", "json")
+    told = json.loads(out)["scenarios"]
+    assert [each["name"] for each in told] == list(registry())
+    assert all(each["start_ts"] < each["end_ts"] and each["claim"] for each in told)
 
 
 @pytest.mark.parametrize("spelling", [["-o", "json"], ["--output", "json"], ["--output=json"], ["-ojson"]])

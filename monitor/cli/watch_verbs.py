@@ -24,7 +24,10 @@ from monitor.cli.output import (
 from monitor.cli.progress import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from monitor.edge.audit import Report
+    from monitor.scenarios import Scenario
 
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Equal seeds make equal events.")]
 Scale = Annotated[float, typer.Option(min=0.0001, max=10.0, help="Share of the events; never of the time.")]
@@ -174,7 +177,9 @@ def _halt_line(halt: dict[str, Any]) -> str:
 
 
 def simulate(
-    scenario: Annotated[str, typer.Argument(help="Name of the scenario; knight is the one to begin with.")],
+    scenario: Annotated[
+        str, typer.Argument(help="Name of the scenario, knight is the one to begin with; list: all of them.")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="File for the events: .ndjson, .ndjson.gz, .ndjson.zst or .parquet.")
     ] = None,
@@ -185,14 +190,16 @@ def simulate(
     scale: Scale = 1.0,
     output: Output = Form.TEXT,
 ) -> int:
-    """Write the events of a made-up morning, and the truth about it."""
+    """Write the events of a made-up morning, and the truth about it; `simulate list` names them all."""
     from monitor.scenarios import registry
     from monitor.scenarios import simulate as write
     from monitor.settings.problems import nearest
 
     known = registry()
+    if scenario == "list":
+        return _list_scenarios(known, output)
     if scenario not in known:
-        raise CannotError(USAGE, f"{scenario!r} is no scenario; {nearest(scenario, known)}")
+        raise CannotError(MISCONFIGURED, f"{scenario!r} is no scenario; {nearest(scenario, known)}")
     if out is None and truth is None:
         raise CannotError(USAGE, "nothing to write; name --out FILE, --truth FILE or both")
     begin_ns, end_ns = known[scenario].blocks[0], known[scenario].blocks[-1]
@@ -213,6 +220,25 @@ def simulate(
         {"scenario": scenario, "seed": seed, "scale": scale, "events": written} | files | {"truth": told}
     )
     answer(output, document, f"{scenario}: {written:,} events -> {out or '(not written)'}")
+    return DONE
+
+
+def _list_scenarios(known: Mapping[str, Scenario], output: Form) -> int:
+    """Each with its line: what happens in it, from when, for how long."""
+    rows = [
+        {
+            "name": each.name,
+            "claim": each.claim,
+            "start_ts": each.blocks[0],
+            "end_ts": each.blocks[-1],
+        }
+        for each in known.values()
+    ]
+    width = max(map(len, known))
+    lines = [
+        f"{each.name:<{width}}  {each.day}  {each.minutes:>5.1f} min  {each.claim}" for each in known.values()
+    ]
+    answer(output, {"scenarios": rows}, "\n".join(lines))
     return DONE
 
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from monitor.scenarios import background, knight, lives, market, servers
-from monitor.scenarios.day import END_NS, FAULTY_HOST, ONSET_NS, OPEN_NS, SECOND_NS, START_NS, host_name
+from monitor.scenarios.day import (
+    BUILD_NEW,
+    END_NS,
+    FAULTY_HOST,
+    ONSET_NS,
+    OPEN_NS,
+    SECOND_NS,
+    START_NS,
+    host_name,
+)
+from monitor.scenarios.incident import policy
 from monitor.scenarios.knight import ERROR_ACCOUNT, Wrong, wrong
 from monitor.scenarios.randomness import layers
 from monitor.scenarios.scenario import History, Scenario, Truth, blocks_between
@@ -48,21 +58,21 @@ def flow(seed: int, scale: float, start_ns: int, end_ns: int) -> list[Rows]:
     ]
 
 
-def _wrong_until(seed: int, scale: float, until_ns: int) -> Iterator[Wrong]:
-    """All wrong children before a time, block by block, layers side by side."""
-    spans = [(a, b) for a, b in itertools.pairwise(BLOCKS) if a >= OPEN_NS and a < until_ns]
+def wrong_in(seed: int, scale: float, start_ns: int, until_ns: int) -> Iterator[Wrong]:
+    """All wrong children of the blocks between two times, block by block, layers side by side."""
+    spans = [(a, b) for a, b in itertools.pairwise(BLOCKS) if start_ns <= a < until_ns]
     return (wrong(seed, layer, share, a, b) for a, b in spans for layer, share in enumerate(layers(scale)))
 
 
 def truth(seed: int, scale: float) -> Truth:
     """Read from the plan when a third parent, $2 M on account 33 and $1 M unbooked for 15 s are there."""
-    parts = list(_wrong_until(seed, scale, OPEN_NS + TRUTH_WITHIN_NS))
+    parts = list(wrong_in(seed, scale, OPEN_NS, OPEN_NS + TRUTH_WITHIN_NS))
     ts = np.concatenate([w.ts for w in parts])
     by_time = np.argsort(ts, kind="stable")
     ts = ts[by_time]
     parent = np.concatenate([w.parent for w in parts])[by_time]
     dollars = np.concatenate([w.qty * w.fill_price * w.filled for w in parts])[by_time]
-    expected = []
+    expected: list[dict[str, Any]] = []
 
     def by(detector: str, at_ns: int) -> None:
         expected.append({"detector": detector, "not_later_than_ts": at_ns + MARGIN_NS})
@@ -72,6 +82,8 @@ def truth(seed: int, scale: float) -> Truth:
         if len(np.unique(recent)) >= 3 or np.count_nonzero(parent[: row + 1] == parent[row]) >= 10:
             by("child_parent", int(ts[row]))
             break
+    if len(ts):
+        by("fleet", int(ts[0]))  # of eight hosts one differs, and it sends an order
     gross = np.cumsum(dollars)
     if len(gross) and gross[-1] > ACCOUNT_LIMIT:
         by("exposure", int(ts[np.searchsorted(gross, ACCOUNT_LIMIT, side="right")]))
@@ -81,6 +93,7 @@ def truth(seed: int, scale: float) -> Truth:
         if sums[of] > 1_000_000:
             by("fill_gap", at + 17 * SECOND_NS)  # 15 s after the 2 s allowance
             break
+    by("storm", int(servers.errors(seed).ts[2]))  # "Power Peg disabled", thrice in ten minutes or not
     return {
         "onset_ts": int(ts[0]) if len(ts) else ONSET_NS,
         "scopes": [{"host": host_name(FAULTY_HOST)}, {"account": ERROR_ACCOUNT}],
@@ -88,13 +101,13 @@ def truth(seed: int, scale: float) -> Truth:
     }
 
 
-def history(seed: int, scale: float) -> History:
+def history(seed: int, scale: float, until_ns: int | None = None) -> History:
     """Add up the wrong executions; the loss is against the prices to which the market returned."""
-    of = market.market(seed)
+    of, end_ns = market.market(seed), END_NS if until_ns is None else min(until_ns, END_NS)
     executions = shares = 0
     gross = loss = 0.0
-    for w in _wrong_until(seed, scale, END_NS):
-        filled = w.filled & (w.fill_ts < END_NS)
+    for w in wrong_in(seed, scale, OPEN_NS, end_ns):
+        filled = w.filled & (w.fill_ts < end_ns)
         qty, price, symbol = w.qty[filled], w.fill_price[filled], w.symbol[filled]
         side = np.where(of.move[symbol] > 0, 1, -1)
         executions += len(qty)
@@ -104,6 +117,17 @@ def history(seed: int, scale: float) -> History:
     return History(executions, shares, gross, loss)
 
 
+POLICY: Final = policy(
+    hosts=["smars-*"],
+    exposure=[
+        {"scope": "account=*", "gross": 25e6, "net": 25e6},
+        {"scope": f"account={ERROR_ACCOUNT}", "gross": ACCOUNT_LIMIT},
+        {"scope": "*", "gross": 1e9},
+    ],
+    rate=[{"scope": "session=*", "messages_per_s": 2_000}, {"scope": "host=*", "messages_per_s": 5_000}],
+    manifest=[{"role": "router", "hosts": ["smars-*"], "count": 8, "build": BUILD_NEW, "flags": ["rlp"]}],
+    parented=[{"hosts": ["smars-*"], "strategies": ["*"]}],
+)
 KNIGHT: Final = Scenario(
-    "knight", "children of done parents, from one server of eight", BLOCKS, once, flow, truth, history
+    "knight", "children of done parents, from one server of eight", BLOCKS, once, flow, truth, history, POLICY
 )

@@ -8,15 +8,16 @@ starts and a later one ends waits in between.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.scenarios.rows import Event, Rows, Sequencer
+from monitor.scenarios.rows import NO_ROWS, Event, Rows, Sequencer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 Truth = dict[str, Any]
 
@@ -43,7 +44,18 @@ class Scenario:
         [int, float, int, int], list[Rows]
     ]  # seed, scale, start, end -> what begins in [start, end)
     told: Callable[[int, float], Truth]
-    harm: Callable[[int, float], History]
+    harm: Callable[[int, float, int | None], History]  # seed, scale, until: dollars before that time
+    policy: Mapping[str, Any]  # tables over the defaults: how this firm would be watched
+
+    @property
+    def day(self) -> str:
+        """The UTC date on which it begins."""
+        return dt.datetime.fromtimestamp(self.blocks[0] // 10**9, dt.UTC).date().isoformat()
+
+    @property
+    def minutes(self) -> float:
+        """How long what is told lasts, in its own time."""
+        return (self.blocks[-1] - self.blocks[0]) / 60e9
 
     def rows(
         self, seed: int, scale: float = 1.0, until: int | None = None, since: int | None = None
@@ -54,7 +66,7 @@ class Scenario:
         incident, positions, errors), so that a live run need not wait for the quiet hours.
         """
         end_ns = min(self.blocks[-1], until) if until is not None else self.blocks[-1]
-        waiting = Rows.joined(self.once(seed))
+        waiting = Rows.joined([NO_ROWS, *self.once(seed)])
         for start_ns, next_ns in zip(self.blocks, self.blocks[1:], strict=False):
             if start_ns >= end_ns:
                 break
@@ -86,8 +98,9 @@ class Scenario:
         """When it begins, whom to stop, and who must have said so by when."""
         return {"scenario": self.name, **self.told(seed, scale)}
 
-    def history(self, seed: int, scale: float = 1.0) -> History:
-        return self.harm(seed, scale)
+    def history(self, seed: int, scale: float = 1.0, until: int | None = None) -> History:
+        """All that was done to the firm; with `until`, what was done before that time."""
+        return self.harm(seed, scale, until)
 
 
 def blocks_between(start_ns: int, open_ns: int, end_ns: int, quiet_ns: int, busy_ns: int) -> tuple[int, ...]:

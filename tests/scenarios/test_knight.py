@@ -106,6 +106,7 @@ def test_the_truth_names_host_account_and_when_each_must_have_spoken(knight):
     assert truth["scenario"] == "knight"
     assert truth["scopes"] == [{"host": "smars-8"}, {"account": "33"}]
     by = {e["detector"]: e["not_later_than_ts"] for e in truth["expected"]}
-    assert set(by) == {"child_parent", "exposure", "fill_gap"}
+    assert set(by) == {"child_parent", "exposure", "fill_gap", "fleet", "storm"}
+    assert by["storm"] < OPEN_NS  # the third of the e-mails
     assert by["child_parent"] < truth["onset_ts"] + 2 * SECOND_NS
     assert by["exposure"] < truth["onset_ts"] + 20 * SECOND_NS
