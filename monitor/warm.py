@@ -39,7 +39,7 @@ def _settings(family: type[Detector]) -> Any:
     """A family's defaults; one that needs a limit gets one."""
     keys = getattr(family, "LIMIT_KEYS", ())
     if keys and any(field.name == "limit" for field in dataclasses.fields(family.Settings)):
-        return family.Settings(limit=({"scope": "*", keys[0]: 1.0},))
+        return family.Settings(limit=({"scope": getattr(family, "LIMIT_SCOPE", "*"), keys[0]: 1.0},))
     return family.Settings()
 
 

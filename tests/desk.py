@@ -495,6 +495,32 @@ class Desk:
         parent = self.parents[-1] if self.parents else None
         self._send(n, m, parent, flags=(["x"], ["z"], ["x", "z"], [])[m % 4])
 
+    def said(self, n: int, m: int) -> None:
+        """What software writes for nobody, or a session rejects: some of it by all, some by one."""
+        texts = ("Power Peg disabled", "queue 7 full", "queue 12 full", "slow", "down", "lost", "?", "ok")
+        text, count = texts[n], (None, 1, 3, 20)[m % 4]
+        if m < 6:
+            self.tell("error", self.host(m), reason=text, count=count)
+        else:
+            event, session = "reject" if m == 6 else "business_reject", f"{self.name}-s1"
+            self.tell("session_event", self.host(n), session=session, event=event, reason=text, count=count)
+
+    def stormed(self, n: int, m: int) -> None:
+        """Orders one after another, most of which come back at once."""
+        for i in range(6 * (1 + n)):
+            self.plain_child(0, 0)
+            self.now += (1, 4, 11)[m % 3] * MS
+            if m in (0, 1, 6):
+                self.cancelled(0, 0)
+            elif m in (2, 3) and i % 3:
+                self.rejected(0, 0)
+            elif m == 4:
+                told = {"order_id": self.children[-1].order_id, "session": f"{self.name}-s1"}
+                self.tell("order_reject", self.host(0), source="gateway", reason="limit_violation", **told)
+            elif m == 5:
+                self.cancel_asked(0, 3 * i)
+            self.now += (5, 40, 300)[n % 3] * MS
+
     def complained(self, n: int, m: int) -> None:
         self.tell("error", self.host(n), reason="Power Peg disabled")
 

@@ -39,8 +39,15 @@ WILD: Final = (
     "beating",
     "deployed",
     "flagged",
+    "said",
+    "stormed",
 )
 FLEET: Final = (*ORDERLY, "beat", "beat", "beat", "beating", "beating", "deployed", "flagged", "told_again", "closed")
+
+STORM: Final = (
+    *ORDERLY, "said", "said", "said", "stormed", "stormed", "stormed", "beat", "unheard_of", "filled_first",
+    "complained", "told_again", "next_day",
+)  # fmt: skip
 
 Move = tuple[str, int, int, int]  # (method of `Desk`, two numbers, ns before it)
 

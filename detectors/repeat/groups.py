@@ -25,10 +25,10 @@ def key_of(p, quantity):
 @inlined
 def group_of(t, hi, lo, low):
     """The group of these orders, begun now if there is none or if it is forgotten."""
-    group = t.index[place_of(t.index, t.groups, hi, lo)]
+    group = t.slots[place_of(t.slots, t.groups, hi, lo)]
     if group == 0:
-        group = _room(low, t.limits, t.state, t.groups, t.index)
-        t.index[place_of(t.index, t.groups, hi, lo)] = group
+        group = _room(low, t.limits, t.state, t.groups, t.slots)
+        t.slots[place_of(t.slots, t.groups, hi, lo)] = group
         _begin(group, hi, lo, t.groups, t.state)
     elif _is_over(t.groups[group], low, t.limits):
         _begin(group, hi, lo, t.groups, t.state)
@@ -68,7 +68,7 @@ def _begin(group, hi, lo, groups, state):
 
 
 @compiled
-def _room(low, limits, state, groups, index):
+def _room(low, limits, state, groups, slots):
     """A row that nobody needs: one that is over, else one never used, else whichever comes next."""
     used, is_over = state[tb.S_GROUPS], False
     for _ in range(min(tb.STEPS_MAX, used)):
@@ -82,5 +82,5 @@ def _room(low, limits, state, groups, index):
     group = state[tb.S_HAND]
     if not is_over:
         state[tb.S_FORGOTTEN] += 1
-    erase(index, groups, place_of(index, groups, groups[group, tb.G_HI], groups[group, tb.G_LO]))
+    erase(slots, groups, place_of(slots, groups, groups[group, tb.G_HI], groups[group, tb.G_LO]))
     return group

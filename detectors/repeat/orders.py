@@ -123,7 +123,7 @@ def _accuse(t, p, place, reason, key, lane, rung, measured, limit, window_ns, n)
     hold(t.until, key, rung, p[po.AT] + window_ns)  # as long as it stays in its window, so does the count
     if not is_new:
         return n
-    usd = NONE
+    usd = np.int64(NONE)
     if p[po.PX] != NONE:
         usd = np.int64(min(float(dollars(p[po.QTY], p[po.PX])) * measured, USD_MAX))
     kind, code = scope_kind(t.places, place), scope_code(t.places, place)

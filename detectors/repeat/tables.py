@@ -115,7 +115,7 @@ class Tables(NamedTuple):
     parents: Int64Array
     orders: Int64Array
     groups: Int64Array
-    index: Int32Array
+    slots: Int32Array  # by the hash of a group
     until: Int64Array
     rings: Int64Array
     strategies: Int64Array
@@ -129,4 +129,4 @@ def remembered() -> dict[str, NDArray[Any]]:
     """The tables of one detector, which are its snapshot too."""
     found = dict(zip(("places", "codes"), places.tables(PLACES_MAX), strict=True))
     tables: dict[str, NDArray[Any]] = {name: np.zeros(shape, np.int64) for name, shape in SHAPES.items()}
-    return {**tables, "index": np.zeros(2 * GROUPS_MAX, np.int32), **found}
+    return {**tables, "slots": np.zeros(2 * GROUPS_MAX, np.int32), **found}
