@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from detectors.contract import Level, Severity
 from detectors.repeat import Repeat, RepeatSettings, tables
 from monitor.core.decode import Decoder
+from monitor.settings import ConfigError, load_text
 from tests.desk import DAY, MS, SECOND, START, Told
 from tests.detectors.tell import Telling
 from tests.oracle.repeat import Repeat as Oracle
@@ -421,6 +422,15 @@ def test_settings_that_no_window_can_reach_are_refused():
 def test_executions_are_limited_by_strategy_only():
     with pytest.raises(ValueError, match=r"limit account=A: executions are counted by strategy"):
         RepeatSettings(limit=({"scope": "account=A", "executions": 5},))
+
+
+def test_it_may_be_armed_without_a_limit_and_then_judges_the_rest():
+    head = 'site = "s"\nenv = "prod"\n[detectors.repeat]\nmode = "armed"\n'
+    assert load_text(head).detectors["repeat"].settings == RepeatSettings()
+    limited = load_text(head + 'limit = [{ scope = "strategy=st", executions = 10 }]').detectors["repeat"]
+    assert limited.settings.limit == ({"scope": "strategy=st", "executions": 10},)
+    with pytest.raises(ConfigError, match='write scope = "strategy=\\*"'):
+        load_text(head + 'limit = [{ scope = "account=A", executions = 10 }]')
 
 
 def test_the_kernels_read_every_setting_and_then_what_the_firm_has():
