@@ -19,14 +19,16 @@ KEYS = {
     "events", "quarantined", "passed_over", "first_ts", "last_ts", "commands", "breaches", "policy_digest",
     "trace_digest",
 }  # fmt: skip
-WIDE = 'limit = [{ scope = "account=*", gross = 1e13, net = 1e13 }, { scope = "*", gross = 1e14 }]'
+WIDE = {
+    "exposure": 'limit = [{ scope = "account=*", gross = 1e13, net = 1e13 }, { scope = "*", gross = 1e14 }]',
+    "loss": 'limit = [{ scope = "account=*", daily = 1e13 }, { scope = "*", daily = 1e14 }]',
+}
 
 
 def everything_armed():
-    """All families that there are, default thresholds, exposure limits wide."""
+    """All families that there are, default thresholds, limits wide."""
     tables = "".join(
-        f'[detectors.{name}]\nmode = "armed"\n{WIDE if name == "exposure" else ""}\n'
-        for name in every_detector()
+        f'[detectors.{name}]\nmode = "armed"\n{WIDE.get(name, "")}\n' for name in every_detector()
     )
     witnesses = '[telemetry]\nwitnesses = ["parent_fill", "order_ack", "drop_copy"]\n'
     return load_text(f'site = "demo"\nenv = "demo"\n{witnesses}{tables}')

@@ -142,7 +142,9 @@ def test_another_desks_flow_changes_nothing_for_this_one(make, data):
 
 def is_ours(breach: Breach) -> bool:
     """Whether a scope is desk a's own, and the question not one of LOW's seconds."""
-    return breach.reason != "time_to_limit" and any(v.startswith("a") for _, v in breach.scope.conditions)
+    return breach.reason not in ("time_to_limit", "velocity") and any(
+        v.startswith("a") for _, v in breach.scope.conditions
+    )
 
 
 @each_family

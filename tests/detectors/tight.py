@@ -25,6 +25,20 @@ NEEDS: Final[dict[str, dict[str, Any]]] = {
     "repeat": {
         "limit": ({"scope": "strategy=*", "executions": 5}, {"scope": "strategy=a-st0", "executions": 2}),
     },
+    "loss": {
+        "limit": (
+            {"scope": "account=*", "daily": 2_000},
+            {"scope": "strategy=*", "daily": 500, "velocity": 100},
+            {"scope": "account=*&symbol=*", "velocity": 50},
+        )
+    },
+    "rate": {
+        "limit": (
+            {"scope": "session=*", "messages_per_s": 6},
+            {"scope": "account=a-33", "messages_per_s": 3},
+            {"scope": "account=*&host=*", "messages_per_s": 5},
+        )
+    },
     "fleet": {
         "manifest": tuple(
             {"role": desk, "hosts": (f"{desk}-gw-*",), "count": 2, "build": "v0", "flags": ("x",)}
