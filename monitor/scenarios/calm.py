@@ -69,7 +69,7 @@ def trade(
                     own = stream(
                         stage.seed, f"{stage.name} {name} {sort}", layer, second // SECOND_NS, number
                     )
-                    called = f"{name[0]}{sort}{layer}.{second // SECOND_NS % 100_000}.{number}"
+                    called = f"{name}.{sort}{layer}.{second // SECOND_NS % 100_000}.{number}"
                     if sort == "p":
                         _parent(stage, own, lines, symbols, ts, end_ns, lots, called)
                     elif quoting:
@@ -110,18 +110,27 @@ def _parent(
     parent = Parent.accepted(
         stage, ts, line.account, line.strategy, symbol, side, each * count, luck=rng, name=name
     )
-    sent = ts + delay_ns(rng, 20, 0.5, 5, 200)
+    sent, is_over = ts + delay_ns(rng, 20, 0.5, 5, 200), True
     for nth in range(count):
-        if sent > end_ns - 2 * SECOND_NS:
+        if sent > end_ns - SECOND_NS:
             return  # it goes on after the end of what is told
-        _child(stage, rng, line, parent, sent, each, f"{name}/{nth}")
+        is_over &= _child(stage, rng, line, parent, sent, end_ns, each, f"{name}/{nth}")
         sent += int((CHILD_GAP_MIN_S + rng.exponential(1.5)) * SECOND_NS)
-    parent.done()
+    if is_over:
+        parent.done()
 
 
 def _child(
-    stage: Stage, rng: np.random.Generator, line: Line, parent: Parent, sent: int, qty: int, name: str
-) -> None:
+    stage: Stage,
+    rng: np.random.Generator,
+    line: Line,
+    parent: Parent,
+    sent: int,
+    end_ns: int,
+    qty: int,
+    name: str,
+) -> bool:
+    """One child; whether it is over before the end."""
     fate, symbol = float(rng.random()), parent.symbol
     away = int(rng.integers(-2, 3))
     price = stage.tape.price(symbol, sent, away)
@@ -131,25 +140,29 @@ def _child(
     )
     if fate < REJECTED:
         order.rejected("Unknown symbol at venue")
-        return
+        return True
     order.acked()
     if fate < IOC:
         if qty > 1:
             order.filled(qty=qty // 2)
         order.out(order.at + MS_NS, "ioc")
-        return
+        return True
     first = order.at + delay_ns(rng, 700, 1.1, 100, 20_000)
+    second = first + delay_ns(rng, 400, 1.0, 81, 20_000)
+    if second > end_ns - 100 * MS_NS:
+        return False  # it rests
     if fate < CANCELLED:
         order.cancelled(first)
     elif fate < REPLACED:
         closer = stage.tape.on_grid(symbol, price, 1 if parent.side == "buy" else -1)
         order.replaced(first, qty, closer)
-        order.filled(order.at + delay_ns(rng, 300, 1.0, 5, 10_000))
+        order.filled(second)
     elif fate < TWICE and qty > 1:
         order.filled(first, qty // 2)
-        order.filled(first + delay_ns(rng, 400, 1.0, 5, 20_000))
+        order.filled(second)
     else:
         order.filled(first)
+    return True
 
 
 def _quote(
@@ -176,7 +189,7 @@ def _quote(
         moved = order.at + (end - order.at) // 2
         order.replaced(moved, qty, stage.tape.on_grid(symbol, price, -1 if is_buy else 1))
         end = max(end, order.at + MS_NS)
-    if end > end_ns:
+    if end > end_ns - 100 * MS_NS:
         return  # it rests
     if rng.random() < QUOTE_FILLED:
         order.filled(end)

@@ -66,7 +66,7 @@ class Harm:
 
 
 class Stage:
-    """Gathers what is said between two times."""
+    """Gathers what is said between two times; rows lie in the order in which they arrive."""
 
     def __init__(
         self,
@@ -93,7 +93,9 @@ class Stage:
         self.harm: list[Harm] = []
         self.usd = dict(usd or {})
         self.silent: dict[str, tuple[int, int]] = {}  # hosts that are down, from and until
+        self.fast: dict[str, int] = {}  # hosts whose clock is ahead, by how much
         self.changed: dict[str, tuple[int, Host, str]] = {}  # hosts that run another build from then on
+        self._failover: tuple[int, int, int] | None = None
         self._ids = 0
         self._said: list[tuple[int, int, int, str, str]] = []
         self._writers: dict[tuple[str | None, ...], int] = {}
@@ -107,7 +109,7 @@ class Stage:
         self,
         kind: Kind,
         ts: int,
-        key: str,
+        record: str,
         source: str,
         /,
         *,
@@ -117,14 +119,47 @@ class Stage:
         **fields: Any,
     ) -> None:
         """One event; with `stream` it is numbered in its source, host and boot."""
-        said = {"kind": kind.name.lower(), "ts": int(ts), "source": source, "host": host, "boot": boot}
-        said |= {"trade_date": self.trade_date} | fields | {"stream": stream}
+        if source == "drop_copy" and self._failover is not None:
+            ts, boot, again = self._copied(ts)
+            if again is not None:
+                self._tell(kind, again, record, source, host, "dc.2", stream, fields | {"poss_dup": True})
+        self._tell(kind, ts, record, source, host, boot, stream, fields)
+
+    def _tell(
+        self,
+        kind: Kind,
+        ts: int,
+        key: str,
+        source: str,
+        host: str | None,
+        boot: str | None,
+        stream: str | None,
+        fields: Mapping[str, Any],
+    ) -> None:
+        stamped = int(ts) + self.fast.get(host or "", 0)
+        said = {"kind": kind.name.lower(), "ts": stamped, "source": source, "host": host, "boot": boot}
+        said |= {"trade_date": self.trade_date, **fields, "stream": stream}
         body = msgspec.json.encode({name: value for name, value in said.items() if value is not None})
         writer = NOBODY
         if stream is not None:
             writer = self._writers.setdefault((source, host, boot, stream), len(self._writers))
             assert writer < WRITERS, "more streams than the sequencer numbers"
         self._said.append((int(ts), int(kind), writer, key, body[:-1].decode()))
+
+    def drop_copy_fails(self, at_ns: int, *, late_ns: int, again_ns: int) -> None:
+        """The drop copy is silent for `late_ns`; then it tells that, and all of `again_ns` before again."""
+        self._failover = at_ns, late_ns, again_ns
+
+    def _copied(self, ts: int) -> tuple[int, str, int | None]:
+        """When a copy is told, by which boot, and when it is told again."""
+        assert self._failover is not None
+        failed, late, again = self._failover
+        if ts >= failed:
+            back = failed + late
+            told = ts if ts > back + SECOND_NS else back + (ts - failed) // 8 + SECOND_NS // 2
+            return told, "dc.2", None
+        repeated = failed + late + (ts - failed + again) // 200 if ts >= failed - again else None
+        return ts, "dc.1", repeated
 
     def boot(self, host: str, ts: int) -> str:
         changed = self.changed.get(host)

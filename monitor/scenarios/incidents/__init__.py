@@ -3,6 +3,7 @@
 from monitor.scenarios.incidents.allston import ALLSTON
 from monitor.scenarios.incidents.citadel_resend import CITADEL_RESEND
 from monitor.scenarios.incidents.citi_basket import CITI_BASKET
+from monitor.scenarios.incidents.clean_days import CLEAN_DAYS
 from monitor.scenarios.incidents.deutsche_osaka import DEUTSCHE_OSAKA
 from monitor.scenarios.incidents.everbright import EVERBRIGHT
 from monitor.scenarios.incidents.goldman_options import GOLDMAN_OPTIONS
@@ -17,6 +18,7 @@ from monitor.scenarios.incidents.knight_variants import (
 )
 from monitor.scenarios.incidents.marquette import MARQUETTE
 from monitor.scenarios.incidents.merrill_limits import MERRILL_LIMITS
+from monitor.scenarios.incidents.messy_day import MESSY_DAY
 from monitor.scenarios.incidents.nyse_busts import NYSE_BUSTS
 from monitor.scenarios.incidents.prop303 import PROP303
 from monitor.scenarios.incidents.tower_units import TOWER_UNITS
@@ -46,6 +48,8 @@ INCIDENTS = (
     TOWER_UNITS,
     TWO_ATS,
     NYSE_BUSTS,
+    *CLEAN_DAYS,
+    MESSY_DAY,
 )
 
 __all__ = ["INCIDENTS"]
