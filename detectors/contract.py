@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import detectors
+from detectors.baseline import Rates
 from detectors.scope import Scope
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ class View:
     witnesses: frozenset[str] = frozenset()  # telemetry.witnesses
     parented: tuple[Mapping[str, tuple[str, ...]], ...] = ()  # telemetry.parented
     known_reasons: frozenset[str] = frozenset()  # masked texts of the baseline; empty: there is none
+    rates: Rates = field(default_factory=Rates)  # what ordinary days look like
     flags_seen: Mapping[str, int] = field(default_factory=dict)  # the day (since 1970) a flag was last used
 
 
