@@ -589,6 +589,25 @@ class Desk:
             self.filled_in_full(0, m)
             self.now += 30 * MS
 
+    def circles(self, n: int, m: int) -> None:
+        """A strategy buys dear and sells cheap, again and again; the other side may be one of our own."""
+        for turn in range(2 * (1 + n % 5)):
+            side, price = (("buy", 20.5), ("sell", 10.0))[turn % 2]
+            child = Child(
+                self.new_id("O"), self.host(m), f"{self.name}-s1", self.account(0), SYMBOLS[m % 3], side, VENUES[0],
+                7, price, left=7,
+            )  # fmt: skip
+            self.children.append(child)
+            own = turn % 2 if m > 4 else 0
+            entity = (None, f"{self.name}-e1", f"{self.name}-e{turn % 2}")[n % 3]
+            self._announce(child, {"price": price, "strategy": f"{self.name}-st{own}", "entity": entity})
+            self.tell(
+                "fill", child.host, exec_id=self.new_id("E", child.venue), order_id=child.order_id, last_qty=7,
+                last_px=price, venue=child.venue, session=child.session,
+                match_id=f"{self.name}-{self.now // (60 * MS)}" if m % 2 else None,
+            )  # fmt: skip
+            self.now += 30 * MS
+
     def orphans(self, n: int, m: int) -> None:
         for i in range(6 * (1 + n % 4)):
             self._send(i, m, None, parent_id=f"{self.name}Z{i}", strategy=f"{self.name}-st0")

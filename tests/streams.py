@@ -31,6 +31,7 @@ WILD: Final = (
     "burst",
     "runaway",
     "runaway",
+    "circles",
     "orphans",
     "filled_first",
     "told_again",
@@ -42,7 +43,18 @@ WILD: Final = (
     "said",
     "stormed",
 )
-FLEET: Final = (*ORDERLY, "beat", "beat", "beat", "beating", "beating", "deployed", "flagged", "told_again", "closed")
+FLEET: Final = (
+    *ORDERLY,
+    "beat",
+    "beat",
+    "beat",
+    "beating",
+    "beating",
+    "deployed",
+    "flagged",
+    "told_again",
+    "closed",
+)
 
 STORM: Final = (
     *ORDERLY, "said", "said", "said", "stormed", "stormed", "stormed", "beat", "unheard_of", "filled_first",
