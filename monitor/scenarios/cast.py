@@ -71,12 +71,15 @@ class Cast:
         symbols: Sequence[str] = (),
         marks_but: Sequence[str] = (),
         trade_date: str | None = None,
+        paths: Mapping[str, Sequence[tuple[int, float]]] | None = None,
     ) -> Stage:
-        """A stage with marks and this cast's clean flow on it."""
+        """A stage with marks and this cast's clean flow on it; `paths`: prices as times their reference."""
         stage = Stage(
             name, seed, scale, start_ns=span[0], end_ns=span[1], instruments=instruments, hosts=self.hosts,
             venues=[self.venue], usd=usd, phase=phase, trade_date=trade_date,
         )  # fmt: skip
+        for symbol, points in (paths or {}).items():
+            stage.tape.moves(symbol, *points)
         stage.marks(but=marks_but)
         pace = Pace(parents=1.0, quotes=4.0) if pace is None else pace
         trade(stage, self.working, pace, quoting=self.quoting, lots=lots, symbols=symbols)

@@ -30,8 +30,8 @@ INSTRUMENTS: Final = (
 
 
 def _tell(seed: int, scale: float) -> Told:
-    stage = CAST.stage("citadel_resend", seed, scale, SPAN, INSTRUMENTS)
-    stage.tape.moves(SYMBOL, (ONSET_NS, 1.0), (within(ONSET_NS, LASTED_S), 1.003))
+    path = ((ONSET_NS, 1.0), (within(ONSET_NS, LASTED_S), 1.003))
+    stage = CAST.stage("citadel_resend", seed, scale, SPAN, INSTRUMENTS, paths={SYMBOL: path})
     filled: list[tuple[Parent, Order]] = []
     for nth in range(FILLED_BEFORE):
         sent = ONSET_NS - 60 * SECOND_NS + nth * 950 * MS_NS

@@ -43,10 +43,10 @@ def _tell(seed: int, scale: float) -> Told:
     stage = CAST.stage(
         "citi_basket", seed, scale, SPAN, INSTRUMENTS, symbols=POPULAR, pace=Pace(0.3, 1.0), lots=(300, 1),
         marks_but=tuple(each.symbol for each in INSTRUMENTS),
+        paths={each.symbol: ((ONSET_NS, 1.0), (CANCELLED_NS, 0.96)) for each in INSTRUMENTS},
     )  # fmt: skip
     parents = []
     for nth, each in enumerate(INSTRUMENTS):
-        stage.tape.moves(each.symbol, (ONSET_NS, 1.0), (CANCELLED_NS, 0.96))
         qty = round(EACH_USD / each.price)
         ts = ONSET_NS + nth * MS_NS
         parents.append(

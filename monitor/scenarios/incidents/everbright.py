@@ -25,6 +25,7 @@ STOCKS: Final = 180
 CNY_USD: Final = 0.1634
 LOSS_CNY: Final = 194e6
 ONSET_NS: Final = at_ns("2013-08-16", "11:05:08", 8)
+PARENTS_NS: Final = ONSET_NS - 300 * MS_NS
 SPAN: Final = around(ONSET_NS, 35, 85)
 CAST: Final = Cast.of("SSE", "etf-arb", "PROP")
 INSTRUMENTS: Final = tuple(
@@ -38,14 +39,15 @@ POPULAR: Final = tuple(each.symbol for each in INSTRUMENTS[:12])
 
 
 def _tell(seed: int, scale: float) -> Told:
+    path = ((ONSET_NS, 1.0), (within(ONSET_NS, 25), 1.0596))
     stage = CAST.stage(
         "everbright", seed, scale, SPAN, INSTRUMENTS, usd={"CNY": CNY_USD}, symbols=POPULAR, lots=(800, 100),
+        paths={each.symbol: path for each in INSTRUMENTS},
     )  # fmt: skip
     parents = []
     for nth, each in enumerate(INSTRUMENTS):
-        stage.tape.moves(each.symbol, (ONSET_NS, 1.0), (within(ONSET_NS, 25), 1.0596))
         lots = round(SENT_CNY / STOCKS / each.price / 1.0596 / 100)
-        at = ONSET_NS - 300 * MS_NS + nth * MS_NS
+        at = PARENTS_NS + nth * MS_NS
         parents.append(Parent.accepted(stage, at, "PROP", "etf-arb", each.symbol, "buy", lots * 100))
     counts = [ORDERS // STOCKS + (nth < ORDERS % STOCKS) for nth in range(STOCKS)]
     left = [parent.qty for parent in parents]
@@ -68,7 +70,7 @@ def _tell(seed: int, scale: float) -> Told:
     expected = [
         ("exposure", within(ONSET_NS, 1)), ("rate", within(ONSET_NS, 2)), ("sanity", within(ONSET_NS, 1)),
     ]  # fmt: skip
-    return told(stage, ONSET_NS, CAST.scopes, expected)
+    return told(stage, PARENTS_NS, CAST.scopes, expected)
 
 
 POLICY: Final = CAST.policy(gross=50e6, rogue_gross=80e6 * CNY_USD, firm_gross=10e9)

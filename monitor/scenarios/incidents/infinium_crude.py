@@ -33,8 +33,8 @@ INSTRUMENTS: Final = (
 
 
 def _tell(seed: int, scale: float) -> Told:
-    stage = CAST.stage("infinium_crude", seed, scale, SPAN, INSTRUMENTS)
-    stage.tape.moves(SYMBOL, (ONSET_NS, 1.0), (ONSET_NS + 24 * SECOND_NS, HIGH / LOW))
+    path = ((ONSET_NS, 1.0), (ONSET_NS + 24 * SECOND_NS, HIGH / LOW))
+    stage = CAST.stage("infinium_crude", seed, scale, SPAN, INSTRUMENTS, paths={SYMBOL: path})
     step = 3 * SECOND_NS // ORDERS
     lucky = set(stage.luck.permutation(ORDERS)[:BOUGHT].tolist())
     bought = 0

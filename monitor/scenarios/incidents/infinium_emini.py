@@ -36,11 +36,11 @@ INSTRUMENTS: Final = (
 
 def _tell(seed: int, scale: float) -> Told:
     end = within(ONSET_NS, 11)
-    stage = CAST.stage("infinium_emini", seed, scale, SPAN, INSTRUMENTS)
-    stage.tape.moves(
-        SYMBOL, (ONSET_NS, 1.0), (within(ONSET_NS, 4), BEFORE_LAST / START), (end, END / START),
+    path = (
+        (ONSET_NS, 1.0), (within(ONSET_NS, 4), BEFORE_LAST / START), (end, END / START),
         (within(end, 15), 0.999),
     )  # fmt: skip
+    stage = CAST.stage("infinium_emini", seed, scale, SPAN, INSTRUMENTS, paths={SYMBOL: path})
     stamps = [within(ONSET_NS, 2 + nth * 0.25) for nth in range(8)]
     totals = [340, *(340 + round((FIRST_TOTAL - 340) * nth / 7) for nth in range(1, 8))]
     crossed = _grow(stage, ONSET_NS, list(zip(stamps, totals, strict=True)))

@@ -40,18 +40,11 @@ INSTRUMENTS: Final = (
 
 
 def _tell(seed: int, scale: float) -> Told:
+    path = ((ONSET_NS, 1.0), (within(ONSET_NS, 60), 1.1), (OPENED_NS, LIMIT_DOWN / REFERENCE))
     stage = CAST.stage(
-        "jcom",
-        seed,
-        scale,
-        SPAN,
-        INSTRUMENTS,
-        usd={"JPY": JPY_USD},
-        symbols=("7203", "6758"),
-        lots=(300, 100),
-    )
-    down = LIMIT_DOWN / REFERENCE
-    stage.tape.moves(SYMBOL, (ONSET_NS, 1.0), (within(ONSET_NS, 60), 1.1), (OPENED_NS, down))
+        "jcom", seed, scale, SPAN, INSTRUMENTS, usd={"JPY": JPY_USD}, symbols=("7203", "6758"),
+        lots=(300, 100), paths={SYMBOL: path},
+    )  # fmt: skip
     order = Order.sent(stage, CAST.rogue, ONSET_NS, SYMBOL, "sell", QTY, 1.0, origin="manual").acked()
     for nth, ts in enumerate(CANCELS_NS):
         order.cancel_asked(ts).cancel_refused(ts + 40 * MS_NS, f"busy, try again {nth}")

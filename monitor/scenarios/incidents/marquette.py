@@ -34,8 +34,10 @@ INSTRUMENTS: Final = (
 
 
 def _tell(seed: int, scale: float) -> Told:
-    stage = CAST.stage("marquette", seed, scale, SPAN, INSTRUMENTS, phase="pre_open", symbols=("LEZ9",))
-    stage.tape.moves(SYMBOL, (SPAN[0], LIMIT_UP / 67.4))
+    stage = CAST.stage(
+        "marquette", seed, scale, SPAN, INSTRUMENTS, phase="pre_open", symbols=("LEZ9",),
+        paths={SYMBOL: ((SPAN[0], LIMIT_UP / 67.4),)},
+    )  # fmt: skip
     resting = [
         Order.sent(
             stage, CAST.rogue, ONSET_NS + nth * SECOND_NS // A_SECOND, SYMBOL, "buy", LOTS, LIMIT_UP

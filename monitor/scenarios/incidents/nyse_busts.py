@@ -37,13 +37,11 @@ POPULAR: Final = tuple(each.symbol for each in INSTRUMENTS[:12])
 
 
 def _tell(seed: int, scale: float) -> Told:
+    paths = {each.symbol: _path(1.06 if nth % 2 else 0.94) for nth, each in enumerate(INSTRUMENTS)}
     stage = CAST.stage(
         "nyse_busts", seed, scale, SPAN, INSTRUMENTS, symbols=POPULAR, pace=Pace(0.7, 2.0), lots=(300, 1),
-        marks_but=tuple(each.symbol for each in INSTRUMENTS),
+        marks_but=tuple(paths), paths=paths,
     )  # fmt: skip
-    for nth, each in enumerate(INSTRUMENTS):
-        up = 1.06 if nth % 2 else 0.94
-        stage.tape.moves(each.symbol, (OPEN_NS, up), (within(OPEN_NS, 90), up), (within(OPEN_NS, 110), 1.0))
     stage.marks(every_ns=6 * SECOND_NS)
     lines = CAST.working[::2]
     for nth in range(TRADES):
@@ -61,6 +59,10 @@ def _tell(seed: int, scale: float) -> Told:
         lag = delay_ns(stage.luck, 200, 0.6, 20, 1_000)
         parent.say(Kind.PARENT_FILL, bust + lag, last_qty=qty, last_px=price, cum_qty=0)
     return told(stage)
+
+
+def _path(times: float) -> tuple[tuple[int, float], ...]:
+    return (OPEN_NS, times), (within(OPEN_NS, 90), times), (within(OPEN_NS, 110), 1.0)
 
 
 POLICY: Final = CAST.policy(gross=60e6)

@@ -34,7 +34,8 @@ INSTRUMENTS: Final = (
 
 
 def _tell(seed: int, scale: float) -> Told:
-    stage = CAST.stage("tower_units", seed, scale, SPAN, INSTRUMENTS)
+    path = ((ONSET_NS, 1.0), (within(ONSET_NS, 0.01), 0.9992), (within(ONSET_NS, 5), 1.0))
+    stage = CAST.stage("tower_units", seed, scale, SPAN, INSTRUMENTS, paths={SYMBOL: path})
     for nth in range(BEFORE + LEAKED):
         sent = ONSET_NS + nth * STEP_NS
         price = stage.tape.price(SYMBOL, sent, -6 - nth)

@@ -34,8 +34,10 @@ INSTRUMENTS: Final = (
 
 
 def _tell(seed: int, scale: float) -> Told:
-    stage = CAST.stage("two_ats", seed, scale, SPAN, INSTRUMENTS, symbols=("CLH5", "CLM5"))
-    stage.tape.moves(SYMBOL, (ONSET_NS, 1.0), (within(ONSET_NS, LASTED_S), 1.50 / 1.10))
+    path = ((ONSET_NS, 1.0), (within(ONSET_NS, LASTED_S), 1.50 / 1.10))
+    stage = CAST.stage(
+        "two_ats", seed, scale, SPAN, INSTRUMENTS, symbols=("CLH5", "CLM5"), paths={SYMBOL: path}
+    )
     for nth in range(A_SECOND * LASTED_S):
         sent = ONSET_NS + nth * SECOND_NS // A_SECOND
         price = stage.tape.price(SYMBOL, sent, nth % 3)

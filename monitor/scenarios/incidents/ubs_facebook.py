@@ -35,16 +35,11 @@ INSTRUMENTS: Final = (
 
 
 def _tell(seed: int, scale: float) -> Told:
+    path = ((ONSET_NS, 1.0), (within(ONSET_NS, SILENT_S), 38.5 / 42.05))
     stage = CAST.stage(
-        "ubs_facebook",
-        seed,
-        scale,
-        SPAN,
-        INSTRUMENTS,
-        symbols=("AAPL", "MSFT", "ZNGA", "ORCL"),
-        lots=(300, 1),
-    )
-    stage.tape.moves(SYMBOL, (ONSET_NS, 1.0), (within(ONSET_NS, SILENT_S), 38.5 / 42.05))
+        "ubs_facebook", seed, scale, SPAN, INSTRUMENTS, symbols=("AAPL", "MSFT", "ZNGA", "ORCL"),
+        lots=(300, 1), paths={SYMBOL: path},
+    )  # fmt: skip
     heard = within(ONSET_NS, SILENT_S)
     for nth in range(CUSTOMERS):
         first = ONSET_NS + nth * 60 * SECOND_NS // CUSTOMERS
