@@ -32,7 +32,7 @@ def is_asking(p, strategies, state):
     return False
 
 
-@compiled
+@inlined
 def entered(t, p, row, n):
     """An order was sent: perhaps the strategy's next execution; returns the next free hit."""
     s = t.strategies[p[po.STRATEGY]]
@@ -50,7 +50,7 @@ def entered(t, p, row, n):
     return _judge(t, p, s, n) if is_after_fill and not is_by_hand else n
 
 
-@inlined
+@compiled
 def _judge(t, p, s, n):
     """One more execution; at the limit it is said, and counting begins anew."""
     limit, lane = (s[tb.ST_LIMIT] - 1) * UNIT, named(t.places, t.codes, nm.STRATEGY, p[po.STRATEGY])
@@ -81,7 +81,7 @@ def _begin(s):
     s[tb.ST_WARNED] = 0
 
 
-@compiled
+@inlined
 def was_filled(p, strategies, cells, state):
     """A strategy that has a limit was filled: its next order in this symbol is one more execution."""
     if strategies[p[po.STRATEGY], tb.ST_LIMIT] <= 1:

@@ -7,7 +7,7 @@ alone, so that it makes no difference whether its row was taken by another group
 from __future__ import annotations
 
 from detectors import posting as po
-from detectors.kernel import SECOND_NS, compiled, inlined
+from detectors.kernel import SECOND_NS, inlined
 from detectors.ledger.index import erase, mix, place_of
 from detectors.repeat import tables as tb
 
@@ -67,7 +67,7 @@ def _begin(group, hi, lo, groups, state):
     groups[group, tb.G_LIFE] = state[tb.S_LIVES]
 
 
-@compiled
+@inlined
 def _room(low, limits, state, groups, slots):
     """A row that nobody needs: one that is over, else one never used, else whichever comes next."""
     used, is_over = state[tb.S_GROUPS], False

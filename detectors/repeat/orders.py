@@ -23,7 +23,7 @@ from detectors.repeat.windows import count
 from detectors.rungs import HALT, HIGH, WARN, hold, rises
 
 
-@compiled
+@inlined
 def sent(t, postings, i, n):
     """An order was sent; returns the next free hit."""
     p = postings[i]
@@ -41,11 +41,7 @@ def sent(t, postings, i, n):
     is_resent = g[tb.G_FILLED_AT] != 0 and 0 < since_filled <= t.limits[tb.L_RESENT_NS]
     is_resent = is_resent and not p[po.BITS] & Note.MANUAL
     if in_second > 1 or unanswered > 1 or is_resent:
-        place = session_of(postings, i, t.places, t.codes)
-        n = _judge_duplicate(t, p, g, place, in_second, unanswered, n)
-        if is_resent:
-            resent = count(g, tb.G_RESENT, p[po.AT] // SECOND_NS)
-            n = _judge_resent(t, p, place, resent, n)
+        n = _judge(t, postings, i, group, in_second, unanswered, is_resent, n)
     g[tb.G_PART], g[tb.G_OFFSET] = p[po.PART], p[po.OFFSET]
     return n
 
@@ -68,6 +64,17 @@ def _await_answer(t, p, g):
         t.orders[p[po.ORDER], tb.O_INDEX] = g[tb.G_SENT]
         return g[tb.G_SENT] - g[tb.G_ANSWERED]
     return 0
+
+
+@compiled
+def _judge(t, postings, i, group, in_second, unanswered, is_resent, n):
+    """An order that repeats another one: seldom, so that only then all tables are passed on."""
+    p, g, place = postings[i], t.groups[group], session_of(postings, i, t.places, t.codes)
+    n = _judge_duplicate(t, p, g, place, in_second, unanswered, n)
+    if is_resent:
+        resent = count(g, tb.G_RESENT, p[po.AT] // SECOND_NS)
+        n = _judge_resent(t, p, place, resent, n)
+    return n
 
 
 @inlined
@@ -133,7 +140,7 @@ def _accuse(t, p, place, reason, key, lane, rung, measured, limit, window_ns, n)
     )
 
 
-@compiled
+@inlined
 def answered(p, orders, groups):
     """An order has its first answer, or is out: those before it in its group are not asked for any more."""
     o = orders[p[po.ORDER]]
@@ -154,7 +161,7 @@ def replaced(t, p):
         o[tb.O_QTY] = p[po.QTY]
 
 
-@compiled
+@inlined
 def filled(t, p):
     """More of an order is filled, or less; when it is filled in full, its group knows."""
     o = t.orders[p[po.ORDER]]

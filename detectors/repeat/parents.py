@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detectors import posting as po
-from detectors.kernel import compiled, inlined
+from detectors.kernel import inlined
 from detectors.posting import Note, PostingKind
 from detectors.repeat import tables as tb
 
@@ -21,7 +21,7 @@ def is_covered(p, parents, limits):
     return m[tb.P_FILLED] + max(m[tb.P_WORKING], 0) <= m[tb.P_QTY]
 
 
-@compiled
+@inlined
 def take(p, parents, state):
     """What a posting does to its parent."""
     kind, parent, bits = p[po.KIND], p[po.PARENT], p[po.BITS]

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.kernel import compiled
+from detectors.kernel import inlined
 
 __all__ = ["COUNTED_MAX", "count", "np"]
 
@@ -24,7 +24,7 @@ _BITS: Final = 6
 _ALL: Final = (1 << (_BUCKETS * _BITS)) - 1
 
 
-@compiled
+@inlined
 def count(row, column, bucket):
     """Count one thing in its bucket; returns how many are in the window.
 
