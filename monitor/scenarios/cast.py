@@ -93,7 +93,7 @@ class Cast:
         order_quantity: float | None = None,
         rogue_gross: float | None = None,
         firm_gross: float = 1e9,
-        loss: float | None = None,
+        loss: float = 20e6,
     ) -> dict[str, Any]:
         """Limits of each account, of the wrong one if it has its own, and of each session."""
         caps = {} if order_quantity is None else {"order_quantity": order_quantity}
@@ -109,11 +109,11 @@ class Cast:
             ],
             rate=[
                 {"scope": "session=*", "messages_per_s": messages_per_s},
-                {"scope": "host=*", "messages_per_s": 2 * messages_per_s},
+                {"scope": "host=*", "messages_per_s": 20 * messages_per_s},
             ],
             manifest=[{"role": "ats", "hosts": ["ats-*"], "count": SERVERS, "build": "b42"}],
             parented=[{"hosts": ["ats-*"], "strategies": ["vwap", "sor"]}],
-            families={} if loss is None else {"loss": {"limit": [{"scope": "account=*", "daily": loss}]}},
+            loss=[{"scope": "account=*", "daily": loss}],
         )
 
 

@@ -143,6 +143,7 @@ def clean(
                 {"scope": "session=*", "messages_per_s": 500},
                 {"scope": "host=*", "messages_per_s": 1_000},
             ],
+            loss=[{"scope": "account=*", "daily": 5e6}],
             manifest=rows,
             parented=[{"hosts": ["rt-*"], "strategies": ["vwap", "sor", "retail"]}, *parented],
         ),

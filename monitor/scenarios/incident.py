@@ -79,10 +79,10 @@ def policy(
     hosts: Sequence[str],
     exposure: Sequence[Mapping[str, Any]],
     rate: Sequence[Mapping[str, Any]],
+    loss: Sequence[Mapping[str, Any]],
     manifest: Sequence[Mapping[str, Any]],
     parented: Sequence[Mapping[str, Any]] = (),
     witnesses: Sequence[str] = WITNESSES,
-    families: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The tables of a firm's configuration over the defaults; every family that it names is armed."""
     grants = [{"hosts": list(hosts), "strategies": ["*"], "accounts": ["*"]}]
@@ -92,7 +92,7 @@ def policy(
             "exposure": {"limit": list(exposure)},
             "rate": {"limit": list(rate)},
             "fleet": {"manifest": list(manifest), "grants": grants},
-            **(families or {}),
+            "loss": {"limit": list(loss)},
         },
     }
 

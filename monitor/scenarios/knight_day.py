@@ -125,6 +125,7 @@ POLICY: Final = policy(
         {"scope": "*", "gross": 1e9},
     ],
     rate=[{"scope": "session=*", "messages_per_s": 2_000}, {"scope": "host=*", "messages_per_s": 5_000}],
+    loss=[{"scope": "account=*", "daily": 5e6}, {"scope": f"account={ERROR_ACCOUNT}", "daily": 1e6}],
     manifest=[{"role": "router", "hosts": ["smars-*"], "count": 8, "build": BUILD_NEW, "flags": ["rlp"]}],
     parented=[{"hosts": ["smars-*"], "strategies": ["*"]}],
 )

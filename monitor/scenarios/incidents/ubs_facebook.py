@@ -51,7 +51,7 @@ def _tell(seed: int, scale: float) -> Told:
             told_at = heard + (nth * TIMES + again) * 3 * MS_NS
             order.acked(told_at).filled(told_at + MS_NS, price=stage.tape.price(SYMBOL, sent))
     expected = [("fill_gap", within(ONSET_NS, 8)), ("repeat", within(ONSET_NS, 16))]
-    return told(stage, ONSET_NS, CAST.scopes, expected)
+    return told(stage, ONSET_NS, [*CAST.scopes, {"host": CAST.rogue.host.name}], expected)
 
 
 POLICY: Final = CAST.policy(gross=2e9, firm_gross=4e9)
