@@ -13,7 +13,7 @@ from detectors.evidence import found, remember
 from detectors.kernel import REARM_NS, SECOND_NS, compiled, crossed, inlined
 from detectors.loss import tables as tb
 from detectors.loss.minute import bring_to, may_be_fast
-from detectors.loss.reasons import DAILY, VELOCITY
+from detectors.loss.reasons import DAILY
 from detectors.loss.worth import lost
 from detectors.rungs import HALT, WARN
 
@@ -51,19 +51,33 @@ def keep(t, postings, i, s):
     stamp, loss = t.state[tb.ST_STAMP], lost(t, s)
     if t.scopes[s, tb.S_STAMP] != stamp or t.scopes[s, tb.S_SEEN] == stamp:
         return
-    is_deep = loss > limit_at(t, s, DAILY, WARN) // 2
-    is_fast = t.scopes[s, tb.S_GONE] > limit_at(t, s, VELOCITY, WARN) // 2
+    is_deep, is_fast = _is_worth_keeping(t, s)
     if loss > t.scopes[s, tb.S_BEFORE] and (is_deep or is_fast):
         t.scopes[s, tb.S_SEEN] = stamp
         part, offset, at = postings[i, po.PART], postings[i, po.OFFSET], postings[i, po.AT]
         remember(t.rings, s, part, offset, at, tb.QUIET_NS)
 
 
-@compiled
+@inlined
 def judge_posting(t, postings, i, s, n):
-    """The day's loss of a scope that a posting moved; only one that lost may cross upwards."""
+    """The day's loss of a scope that a posting moved, if it is anywhere near a rung."""
     if t.scopes[s, tb.S_STAMP] != t.state[tb.ST_STAMP]:
         return n
+    is_deep, is_fast = _is_worth_keeping(t, s)
+    return _judge_day(t, postings, i, s, n) if is_deep or is_fast or t.cross[2 * s, 0] != 0 else n
+
+
+@inlined
+def _is_worth_keeping(t, s):
+    """Whether a scope has lost half of what its first rungs are: of a day, of a minute."""
+    half = t.shares[tb.R_WARN] / 2
+    is_deep = float(lost(t, s)) > half * float(t.scopes[s, tb.S_DAILY])
+    return is_deep, float(t.scopes[s, tb.S_GONE]) > half * float(t.scopes[s, tb.S_VELOCITY])
+
+
+@compiled
+def _judge_day(t, postings, i, s, n):
+    """Only a posting that lost may cross upwards."""
     keep(t, postings, i, s)
     measured, low, key = lost(t, s), postings[i, po.LOW], 2 * s + DAILY
     level = level_of(t, s, DAILY, measured)

@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors import posting as po
 from detectors.event import MONEY, NONE, UNIT
-from detectors.kernel import SECOND_NS, compiled, inlined
+from detectors.kernel import SECOND_NS, inlined
 from detectors.loss import tables as tb
 from detectors.loss.minute import add, may_be_fast
 from detectors.posting import PostingKind
@@ -70,9 +70,9 @@ def apply(t, postings, i, c, cost):
         t.cells[c, tb.C_PX] = px
 
 
-@compiled
+@inlined
 def revalue(t, c, by_posting, belongs_before, low):
-    """What a cell has made now; its scope takes the exact difference."""
+    """What a cell has made now; its scope takes the exact difference.  Passing all tables would cost more."""
     s, symbol = t.cells[c, tb.C_SCOPE], t.cells[c, tb.C_SYMBOL]
     ref = t.symbols[symbol, Y_MARK]
     if ref == 0:
@@ -113,7 +113,7 @@ def lost(t, s):
     return t.scopes[s, tb.S_BASELINE] - t.scopes[s, tb.S_PNL]
 
 
-@compiled
+@inlined
 def activate(t, s):
     """A scope is evaluated each second while it stands, or may come to stand, on a rung."""
     if t.scopes[s, tb.S_ACTIVE] != 0:
