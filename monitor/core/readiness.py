@@ -144,7 +144,7 @@ def _counted(fleet: FleetSettings, mine: Sequence[int], members: Sequence[Standi
         arrived = sum(host.row == index and bool(host.voices) for host in members)
         declared = _declared(fleet.rows[index])
         if arrived != declared:
-            yield f"manifest[{index}]: declared {declared}, arrived {arrived}"
+            yield f"detectors.fleet.manifest[{index}]: declared {declared}, arrived {arrived}"
 
 
 def _configs_agreed(fleet: FleetSettings, role: str, call: RollCall, now_ns: int) -> dict[str, str | None]:

@@ -59,7 +59,7 @@ def test_a_fleet_that_is_as_declared_is_ready():
 
 def test_nothing_heard_is_not_ready():
     found = answer([])
-    assert wrong(found) == {"*": ("manifest[0]: declared 8, arrived 0",)}
+    assert wrong(found) == {"*": ("detectors.fleet.manifest[0]: declared 8, arrived 0",)}
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,19 @@ def test_heard_less_than_three_seconds_ago_is_alive():
 
 
 def test_declared_eight_arrived_seven_or_nine():
-    assert wrong(answer(fleet(*HOSTS[:7]))) == {"*": ("manifest[0]: declared 8, arrived 7",)}
-    assert wrong(answer(fleet(*HOSTS, "r-9"))) == {"*": ("manifest[0]: declared 8, arrived 9",)}
+    assert wrong(answer(fleet(*HOSTS[:7]))) == {"*": ("detectors.fleet.manifest[0]: declared 8, arrived 7",)}
+    assert wrong(answer(fleet(*HOSTS, "r-9"))) == {
+        "*": ("detectors.fleet.manifest[0]: declared 8, arrived 9",)
+    }
 
 
 def test_a_host_that_the_manifest_names_and_nobody_heard_has_a_name():
     row = ROW | {"hosts": HOSTS, "count": 0}
     found = answer(fleet(*HOSTS[:7]), (row,))
-    assert wrong(found) == {"r-8": ("was never heard",), "*": ("manifest[0]: declared 8, arrived 7",)}
+    assert wrong(found) == {
+        "r-8": ("was never heard",),
+        "*": ("detectors.fleet.manifest[0]: declared 8, arrived 7",),
+    }
 
 
 def test_a_host_that_was_only_declared_has_a_name_too():

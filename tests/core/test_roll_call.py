@@ -62,5 +62,5 @@ def test_it_hears_what_a_slow_reader_hears(story):
         assert said == {
             build: tuple(event["flags"]) if "flags" in event else None for build, event in last.items()
         }
-        step = sorted(deploys, key=lambda event: event["ts"])[-1] if deploys else None
+        step = max(reversed(deploys), key=lambda event: event["ts"]) if deploys else None
         assert (heard[host].rollout.build if heard[host].rollout else None) == (step and step["build"])
