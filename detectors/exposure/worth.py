@@ -159,7 +159,9 @@ def _sum_up(t, c, basis, values):
         for v in range(tb.N_VALUES):
             t.scopes[s, tb.S_VALUES + v] += values[v] - t.cells[c, first + v]
         t.scopes[s, tb.S_COARSE] += coarse
-        if t.scopes[s, tb.S_ACTIVE] == 0 and is_above(t.scopes, s, np.int64(tb.FLOOR)):
+        # One that stood above the floor when it was dropped is seen to fall too: growth begins from there.
+        stood = t.scopes[s, tb.S_RING] > t.limits[tb.L_FLOOR]
+        if t.scopes[s, tb.S_ACTIVE] == 0 and (stood or is_above(t.scopes, s, np.int64(tb.FLOOR))):
             t.scopes[s, tb.S_ACTIVE] = 1
             t.active[t.state[tb.ST_ACTIVE]] = s
             t.state[tb.ST_ACTIVE] += 1

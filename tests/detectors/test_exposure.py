@@ -724,6 +724,18 @@ def test_a_snapshot_of_other_kinds_of_limits_is_refused_and_the_limits_are_the_s
     assert book.order("buy", 2) == ["halt gross account=A: 970 > 960"]
 
 
+def test_what_fell_while_nobody_looked_grows_from_where_it_fell_to():
+    """A scope that stands still is looked at no more; it is again as soon as it moves, downwards too."""
+    book = Book(gross(4_000))
+    book.order("buy", 300)
+    book.wait(30)
+    book.say("order_cancel", order_id=book.order_id)
+    book.wait(30)
+    book.order("buy", 300)
+    book.at += 2 * SECOND
+    assert [b.reason for b in book.telling.wait(book.at)] == ["time_to_limit"]
+
+
 # -- against the oracle ----------------------------------------------------------------------------
 
 LIMITS = (
