@@ -59,7 +59,7 @@ FACT: Final = 15
 NOT_BAD: Final = -(1 << 63)      # F_BAD of a listed symbol whose reference is good again
 
 # Sessions, else hosts, accounts.  Each has a ring of the times of its orders through the collar, and for
-# each reason that accuses it how long a rung is held, and its evidence: 17 MB if there were 8,192.
+# each reason that accuses it how long a rung is held, and its evidence: 19 MB if there were 8,192.
 PLACES_MAX: Final = 1 << 13
 TIMES_MAX: Final = 64
 LANES: Final = 4                 # collar, adv, shares_out, one_price
@@ -130,5 +130,5 @@ def empty() -> dict[str, NDArray[Any]]:
     }
 
 
-# 52 MB if all were full; under 1 MB with a hundred sessions and a thousand symbols, besides the prices.
+# 37 MB if all were full; under 1 MB with a hundred sessions and a thousand symbols, besides the prices.
 BYTES_MAX: Final = HITS * HIT * 8 + sum(table.nbytes for table in empty().values())
