@@ -58,13 +58,14 @@ class Reloading:
     def _read(self, path: Path) -> Input:
         try:
             config = load(path)
+            policy = policy_of(config)
             problems = tuple(unlike(self._config.document, config.document))
         except ConfigError as wrong:
             problems = tuple(f"{one.key}: {one.sentence}" for one in wrong.problems)
         self._metrics.config_broken.set(bool(problems))
         if problems:
             return PolicyBroken(problems, self._clock.now_ns())
-        return PolicyRead(policy_of(config), text_of(config), self._clock.now_ns())
+        return PolicyRead(policy, text_of(config), self._clock.now_ns())
 
 
 def unlike(old: Any, new: Any, path: str = "") -> Iterator[str]:

@@ -82,7 +82,7 @@ def replay(
     for arrived, decoded in arrivals(engine, paths, trace, progress):
         trace.read(decoded)
         trace.said(engine.handle(arrived))
-    return trace.document(config.policy_digest)
+    return trace.document(engine.policy.digest)
 
 
 def arrivals(

@@ -61,7 +61,19 @@ def child(*args, **options):
 
 def test_every_verb_is_there_and_explains_itself(knightwatch):
     verbs = {command.name or command.callback.__name__ for command in app.registered_commands}
-    assert verbs == {"demo", "run", "check", "replay", "simulate", "halt", "status", "doctor", "version"}
+    assert verbs == {
+        "demo",
+        "run",
+        "check",
+        "replay",
+        "simulate",
+        "halt",
+        "status",
+        "doctor",
+        "version",
+        "tune",
+        "ready",
+    }
     groups = {
         group.name: {c.callback.__name__ for c in group.typer_instance.registered_commands}
         for group in app.registered_groups

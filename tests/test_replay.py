@@ -20,6 +20,8 @@ KEYS = {
     "trace_digest",
 }  # fmt: skip
 WIDE = {
+    "fleet": 'grants = [{ hosts = ["ab-*", "gw-*"] }]',
+    "rate": 'limit = [{ scope = "session=*", messages_per_s = 2_000 }, { scope = "host=*", messages_per_s = 5_000 }]',
     "exposure": 'limit = [{ scope = "account=*", gross = 1e13, net = 1e13 }, { scope = "*", gross = 1e14 }]',
     "loss": 'limit = [{ scope = "account=*", daily = 1e13 }, { scope = "*", daily = 1e14 }]',
 }

@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from monitor.cli import people_verbs, settings_verbs, watch_verbs
+from monitor.cli import people_verbs, ready_verb, settings_verbs, tuning, watch_verbs
 
 app: Final = typer.Typer(
     name="knightwatch",
@@ -19,8 +19,10 @@ app: Final = typer.Typer(
 app.command()(watch_verbs.demo)
 app.command()(watch_verbs.run)
 app.command()(settings_verbs.check)
+app.command()(ready_verb.ready)
 app.command()(watch_verbs.replay)
 app.command()(watch_verbs.simulate)
+app.command()(tuning.tune)
 app.command()(people_verbs.halt)
 app.command()(people_verbs.status)
 app.command()(people_verbs.doctor)

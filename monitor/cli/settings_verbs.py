@@ -32,6 +32,7 @@ def check(
 ) -> int:
     """Name every problem of a configuration, or what it arms and what it cannot see."""
     from monitor.settings import ConfigError, load
+    from monitor.settings.baseline import baseline_of
     from monitor.settings.secrets import unreadable
     from monitor.settings.unseen import unseen
 
@@ -40,6 +41,8 @@ def check(
     try:
         loaded = load(file or config)
         wrong = ConfigError(loaded.source, missing) if (missing := list(unreadable(loaded))) else None
+        if wrong is None:
+            baseline_of(loaded)
     except ConfigError as unloadable:
         wrong = unloadable
     if wrong is not None:

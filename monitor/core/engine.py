@@ -82,8 +82,17 @@ class Engine:
         self.names = names if names is not None else Names()
         retain = {} if policy.retain_ns is None else {"retain_ns": policy.retain_ns}
         self.ledger = Ledger(self.names, cold=policy.cold, **retain)
+        learned = policy.baseline
         view = View(
-            self.names, self.ledger, policy.clock_bound_ns, policy.cold, policy.witnesses, policy.parented
+            self.names,
+            self.ledger,
+            policy.clock_bound_ns,
+            policy.cold,
+            policy.witnesses,
+            policy.parented,
+            known_reasons=learned.reasons,
+            rates=learned.rates,
+            flags_seen=learned.flags_seen,
         )
         self._view = view
         self._families = every_detector()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from detectors.contract import Level
+from monitor.core.baseline import Baseline
 
 
 class Mode(Enum):
@@ -42,4 +43,5 @@ class Policy:
     live: bool = True  # mode of its halts: live or drill
     cold: bool = True  # the stream may begin in the middle of a session
     save_every_ns: int = 10_000_000_000  # how often the state is asked to be saved
+    baseline: Baseline = field(default_factory=Baseline, compare=False)  # its digest is in `digest`
     retain_ns: int | None = None  # how long an order that is out stays known; None: the ledger's own

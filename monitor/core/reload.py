@@ -78,6 +78,8 @@ def rebuilt(
     view: View,
 ) -> dict[str, Detector]:
     """The detectors of another policy with what these know.  `ValueError` says who wants a restart for it."""
+    if before.baseline.digest != after.baseline.digest:
+        raise ValueError("the baseline is another one: restart, so that all judge by it from the start")
     new: dict[str, Detector] = {}
     for name, chosen in after.detectors.items():
         known = detectors.get(name)

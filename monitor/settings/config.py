@@ -43,6 +43,7 @@ class Document(Section):
     pages: sections.Pages = Field(sections.Pages())
     http: sections.Http = Field(sections.Http())
     ladder: sections.Ladder = Field(sections.Ladder())
+    rollout: sections.Rollout = Field(sections.Rollout())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Config:
     pages: sections.Pages
     http: sections.Http
     ladder: sections.Ladder
+    rollout: sections.Rollout
     detectors: Mapping[str, DetectorConfig]
     policy_digest: str
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.policy import DetectorPolicy, Mode, Policy
+from monitor.settings.baseline import baseline_of
 
 if TYPE_CHECKING:
     from monitor.settings.config import Config
@@ -14,12 +16,18 @@ SECOND_NS: Final = 1_000_000_000
 
 
 def policy_of(config: Config, *, live: bool = True, cold: bool = True) -> Policy:
-    """Everything that the digest covers, and where a page sends its reader."""
-    telemetry = config.telemetry
+    """Everything that the digest covers, and where a page sends its reader.
+
+    Raises `ConfigError` where the configuration names a baseline that cannot be had.
+    """
+    telemetry, baseline = config.telemetry, baseline_of(config)
+    digest = config.policy_digest
+    if not baseline.is_cold:
+        digest = hashlib.sha256(f"{digest} {baseline.digest}".encode()).hexdigest()
     return Policy(
         site=config.site,
         env=config.env,
-        digest=config.policy_digest,
+        digest=digest,
         detectors={
             name: DetectorPolicy(Mode(one.mode), one.settings, one.level)
             for name, one in config.detectors.items()
@@ -31,4 +39,5 @@ def policy_of(config: Config, *, live: bool = True, cold: bool = True) -> Policy
         save_every_ns=config.snapshot.period_s * SECOND_NS,
         live=live,
         cold=cold,
+        baseline=baseline,
     )

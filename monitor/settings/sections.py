@@ -216,6 +216,14 @@ class Telemetry(Section):
     session_zone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", description="time zone of session_start"
     )
+    calendar: Annotated[str, Field(max_length=64)] = Field(
+        "", description="exchange calendar (XNYS, ...) by which baselines tell time; empty: days are UTC's"
+    )
+    baseline_file: AnyPath | None = Field(
+        None,
+        description="what ordinary days look like, signed; `knightwatch tune` learns it. Without one `rate` "
+        "knows caps and peers only, and texts and flags are new when they are new to this stream",
+    )
 
 
 class Keys(Section):
@@ -292,4 +300,19 @@ class Ladder(Section):
 
     levels: dict[str, Literal["reduce_only", "halt_new", "halt_cancel"]] = Field(
         {}, description="detector = level; rising: reduce_only, halt_new, halt_cancel"
+    )
+
+
+class Rollout(Section):
+    """What `knightwatch ready` asks of a build that is new."""
+
+    pilot_days: int = Field(
+        0,
+        ge=0,
+        le=3_650,
+        description="a build that first passed less than so many days ago needs a limit of its own, "
+        'scope = "build=..."; 0: no build is asked for one',
+    )
+    proven: tuple[Text, ...] = Field(
+        (), description="builds that are older than the record of `knightwatch ready`, and proven"
     )

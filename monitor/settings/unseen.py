@@ -48,6 +48,11 @@ def unseen(config: Config) -> Iterator[Problem]:
             yield Problem(f"detectors.{family}.mode", f"is {one.mode}: it halts nobody")
         if limit_keys(cls) and not one.settings.limit:
             yield Problem(f"detectors.{family}.limit", "is empty: there is nothing to compare with")
+    if config.telemetry.baseline_file is None:
+        yield Problem(
+            "telemetry.baseline_file",
+            "is not named: the monitor is cold; caps and invariants hold, what is unusual is only recorded",
+        )
     pages = config.pages
     if not (pages.alertmanager_urls or pages.webhook_url or pages.webhook_url_file or pages.webhook_url_env):
         yield Problem("pages", "names no Alertmanager and no webhook: nobody is woken")
