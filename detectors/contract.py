@@ -30,6 +30,7 @@ Int32Array = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 
 EVIDENCE_RANGES_MAX: Final = 16
+ANY_FAMILY: Final = "*"
 
 
 class Severity(enum.IntEnum):
@@ -79,6 +80,7 @@ class Reason:
     claim: str  # one sentence, for the phone and the runbook: "children after parent done"
     unit: str  # of `measured` and `limit`
     level: Level | None  # of its halt, where the configuration says nothing; None: never halts
+    second: str = ""  # the family that must say HIGH of the same cause before it halts; ANY_FAMILY: any other
 
 
 @dataclass(frozen=True, slots=True)

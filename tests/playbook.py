@@ -19,7 +19,7 @@ from unittest import mock
 
 import numpy as np
 
-from detectors.contract import Breach, Detector, Evidence, Level, Reason, Severity, every_detector
+from detectors.contract import ANY_FAMILY, Breach, Detector, Evidence, Level, Reason, Severity, every_detector
 from detectors.scope import Scope
 from monitor.core import commands as cmd
 from monitor.core import engine as engine_module
@@ -41,6 +41,8 @@ class Scripted(Detector):
     reasons = (
         Reason("scripted", "things that the test made up", "events", Level.HALT_NEW),
         Reason("only_pages", "things that never halt", "events", None),
+        Reason("statistic", "things that halt with a second family", "events", Level.HALT_NEW, ANY_FAMILY),
+        Reason("with_witness", "things that halt with that family", "events", Level.HALT_NEW, "witness"),
     )
     BYTES_MAX = 1 << 10
 
@@ -65,8 +67,16 @@ class Scripted(Detector):
         yield from (breach(-1) for breach in said)
 
 
+class Witness(Scripted):
+    """A second family of that kind."""
+
+    @classmethod
+    def family(cls) -> str:
+        return "witness"
+
+
 def policy(**detectors: dict[str, Any]) -> Policy:
-    known = {**every_detector(), "scripted": Scripted}
+    known = {**every_detector(), "scripted": Scripted, "witness": Witness}
     return Policy(
         site="demo",
         env="demo",
@@ -91,7 +101,7 @@ def engine(**detectors: dict[str, Any]) -> Engine:
 
 def engine_of(chosen: Policy) -> Engine:
     """An engine that knows the scripted family too."""
-    families = {**every_detector(), "scripted": Scripted}
+    families = {**every_detector(), "scripted": Scripted, "witness": Witness}
     with mock.patch.object(engine_module, "every_detector", return_value=families):
         return Engine(chosen)
 
@@ -104,7 +114,13 @@ def restarted(before: Engine) -> Engine:
 
 
 def says(
-    scope: str, severity: str = "halt", reason: str = "scripted", *, by_mark: bool = False, at: int = 0
+    scope: str,
+    severity: str = "halt",
+    reason: str = "scripted",
+    *,
+    by_mark: bool = False,
+    at: int = 0,
+    family: str = "scripted",
 ) -> Callable[[Playbook], list[cmd.Command]]:
     """The scripted family has a breach to tell, at the next event, which comes at once."""
 
@@ -120,8 +136,10 @@ def says(
             "events",
             Evidence(((0, 0, 0),), 1),
         )
-        book.scripted.will_say.append(
-            lambda row: Breach("scripted", *what, at_ns=when, row=row, exposed_usd=96_400.0, by_mark=by_mark)
+        told_by = book.engine.detectors[family]
+        assert isinstance(told_by, Scripted)
+        told_by.will_say.append(
+            lambda row: Breach(family, *what, at_ns=when, row=row, exposed_usd=96_400.0, by_mark=by_mark)
         )
         book.desk.heartbeat(0, 0)
         return book.tell(book.fresh())

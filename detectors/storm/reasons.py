@@ -10,5 +10,5 @@ REJECTS, CANCELS, UNKNOWN_REASON = range(3)
 REASONS: Final = (
     Reason("rejects", "orders rejected by the venue", "% of orders", Level.HALT_CANCEL),
     Reason("cancels", "orders cancelled as soon as sent", "% of orders", Level.HALT_CANCEL),
-    Reason("unknown_reason", "messages never seen before", "messages", Level.HALT_CANCEL),
+    Reason("unknown_reason", "messages never seen before", "messages", Level.HALT_CANCEL, "fleet"),
 )

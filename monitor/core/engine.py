@@ -36,6 +36,7 @@ from monitor.core.doubt import Doubt
 from monitor.core.follow_up import FollowUp, Late
 from monitor.core.halts import HaltBook
 from monitor.core.identity import halt_id
+from monitor.core.incidents import Incident, Incidents, confirmed, confirmed_now
 from monitor.core.inputs import (
     CRASHED_US,
     CommandSettled,
@@ -56,7 +57,7 @@ from monitor.core.inputs import (
     TimePassed,
 )
 from monitor.core.ladder import LADDER, OF_SEVERITY, Rung, Verdict
-from monitor.core.policy import Mode, Policy
+from monitor.core.policy import DetectorPolicy, Mode, Policy
 from monitor.core.scopes import SIBLINGS_TO_WIDEN, SIBLINGS_WINDOW_NS, stoppable_form, widened
 from monitor.core.sequence import Sequencer
 from monitor.core.sources import Sources
@@ -112,7 +113,7 @@ class Engine:
         self.sequencer = Sequencer()
         self.sources = Sources(self.names)
         self._rungs: dict[tuple[str, str, str], tuple[Rung, int]] = {}
-        self._incidents: dict[str, str] = {}
+        self.incidents = Incidents()
         self._siblings: list[tuple[int, str, str, Scope]] = []
         self._wall_ns = 0
         self._anchor: tuple[int, int] | None = None  # (LOW, wall clock) when records last came
@@ -284,6 +285,12 @@ class Engine:
             return  # state untouched: arming later starts fresh
         if verdict is Verdict.HALT and (chosen.mode is Mode.PAGE or self._level(breach) is None):
             verdict = Verdict.HIGH
+        incident = None
+        if verdict is Verdict.HIGH:
+            incident = self._incident_of(breach, self._identity(breach, breach.scope, batch), chosen)
+            reason = self._reason(breach)
+            if reason.second and chosen.mode is Mode.ARMED and confirmed(incident, breach, reason):
+                verdict = Verdict.HALT
         key = (breach.detector, breach.reason, breach.scope.text)
         before = self._rungs.get(key, (Rung.WATCHING, 0))[0]
         after = LADDER[before, verdict]
@@ -292,25 +299,54 @@ class Engine:
         if verdict is Verdict.HALT:
             yield from self._halt(breach, batch)
         elif after is not before and after is Rung.PAGED:
-            yield self._page(breach)
+            assert incident is not None
+            yield self._page_once(incident, breach)
+        if incident is not None:
+            yield from self._confirm(incident, breach, batch)
+
+    def _incident_of(self, breach: Breach, identity: str, chosen: DetectorPolicy) -> Incident:
+        return self.incidents.join(
+            identity, breach, self._sender(breach.row), is_armed=chosen.mode is Mode.ARMED
+        )
+
+    def _confirm(self, incident: Incident, breach: Breach, batch: Batch | None) -> Iterator[Command]:
+        """What waited for a second family halts now, if this was one."""
+        for waited in confirmed_now(incident, breach.at_ns):
+            key = (waited.detector, waited.reason, waited.scope.text)
+            if key in self._rungs or len(self._rungs) < QUESTIONS_MAX:
+                self._rungs[key] = (Rung.HALTED, breach.at_ns)
+            yield Record("halt.confirmed", {**self.told(waited), "by": breach.detector})
+            yield from self._halt(waited, batch)
+
+    def _sender(self, row: int) -> Mapping[str, str] | None:
+        """Whose order tipped a verdict, in words; None where time did, or no order."""
+        if self._judged is None or row < 0:
+            return None
+        rows = self._judged.rows
+        whos = rows[(rows[:, po.ROW] == row) & (rows[:, po.WHO] > 0), po.WHO]
+        return self.ledger.attributes(int(whos[-1])) if len(whos) else None
+
+    def _identity(self, breach: Breach, scope: Scope, batch: Batch | None) -> str:
+        trade_date = self._trade_date(breach, batch)
+        cause = f"{breach.detector}|{breach.reason}|{scope.text}|{trade_date}"
+        return halt_id(
+            self.policy.site, self.policy.env, breach.detector, breach.reason, scope.text, trade_date,
+            self.halts.closed_before(cause),
+        )  # fmt: skip
 
     def _halt(self, breach: Breach, batch: Batch | None) -> Iterator[Command]:
         scope = self._scope_to_stop(breach)
         level = self._level(breach)
         assert level is not None
-        trade_date = self._trade_date(breach, batch)
-        cause = f"{breach.detector}|{breach.reason}|{scope.text}|{trade_date}"
-        identity = halt_id(
-            self.policy.site, self.policy.env, breach.detector, breach.reason, scope.text, trade_date,
-            self.halts.closed_before(cause),
-        )  # fmt: skip
+        identity = self._identity(breach, scope, batch)
+        incident = self._incident_of(breach, identity, self.policy.detectors[breach.detector])
         payload = {
             "v": 1,
             "type": "halt",
             "site": self.policy.site,
             "env": self.policy.env,
             "halt_id": identity,
-            "incident_id": self._incidents.setdefault(scope.text, identity),
+            "incident_id": incident.identity,
             "level": level.word,
             "scope": scope.mapping,
             "detector": breach.detector,
@@ -329,20 +365,36 @@ class Engine:
         yield Record("halt.decided", payload)
         self.follow_up.sent(payload)
         yield self._state()
+        yield from self._page_halt(incident, breach, scope, level, payload)
+        yield from self._confirm(incident, breach, batch)
+
+    def _page_halt(
+        self, incident: Incident, breach: Breach, scope: Scope, level: Level, payload: Mapping[str, Any]
+    ) -> Iterator[Command]:
+        """One page an incident: the first halt's takes the place of what was paged before; more renews it."""
+        is_first = not incident.stopped
+        if not incident.stops_more(scope, level):
+            yield Record("page.joined", {"incident": incident.identity, "key": payload["halt_id"]})
+            return
+        if is_first:
+            if incident.page:
+                said = f"PART OF halt {payload['halt_id'][:4]}"
+                yield Page(incident.page, "high", said, {}, resolved=True)
+            incident.page = payload["halt_id"]
         why = (
             f"{breach.measured:,} {self._reason(breach).claim}"
             if breach.unit != "USD"
             else self._in_dollars(breach)
         )
         yield Page(
-            key=identity,
+            key=incident.page,
             severity="halt",
             summary=phone.stopped(
                 scope.text,
                 level.word,
                 why,
                 breach.exposed_usd,
-                identity,
+                payload["halt_id"],
                 self.policy.runbook,
                 breach.reason,
                 others=self._others_trade(scope),
@@ -350,6 +402,13 @@ class Engine:
             labels={"detector": breach.detector, "reason_code": breach.reason, "level": level.word},
             details=payload,
         )  # fmt: skip
+
+    def _page_once(self, incident: Incident, breach: Breach) -> Command:
+        page = self._page(breach)
+        if incident.page:
+            return Record("page.joined", {"incident": incident.identity, "key": page.key})
+        incident.page = page.key
+        return page
 
     def _in_dollars(self, breach: Breach) -> str:
         limit = "" if breach.limit is None else f" against a limit of {phone.money(float(breach.limit))}"
@@ -657,7 +716,7 @@ class Engine:
                     [part, waiting.get(part, at)] for part, at in sorted(self.next_offsets.items())
                 ],
                 "rungs": [[*key, rung.value, at_ns] for key, (rung, at_ns) in self._rungs.items()],
-                "incidents": self._incidents,
+                "incidents": self.incidents.snapshot(),
                 "siblings": [[at, d, r, scope.text] for at, d, r, scope in self._siblings],
                 "halts": self.halts.snapshot(),
                 "follow_up": self.follow_up.snapshot(),
@@ -696,7 +755,7 @@ class Engine:
         self.parts = [SourcePart(topic, partition) for topic, partition in own["parts"]]
         self.next_offsets = dict(own["next_offsets"])
         self._rungs = {(d, r, s): (Rung(rung), at_ns) for d, r, s, rung, at_ns in own["rungs"]}
-        self._incidents = dict(own["incidents"])
+        self.incidents.restore(own["incidents"])
         self._siblings = [(at, d, r, Scope.parse(text)) for at, d, r, text in own["siblings"]]
         self.halts.restore(own["halts"])
         self.follow_up.restore(own["follow_up"])

@@ -136,7 +136,7 @@ def test_shadow_says_what_it_would_have_done_and_leaves_no_trace_in_the_ladder()
     book >> says("host=a", "warn") << None
     own = book.engine.snapshot()["engine"]
     assert own["rungs"] == own["halts"]["open"] == []
-    assert own["incidents"] == {}
+    assert own["incidents"] == []
     assert own["siblings"] == []
     assert own["follow_up"]["waiting"] == []
 
@@ -279,7 +279,12 @@ def test_a_detector_that_fails_is_paged_once_and_the_others_go_on():
     book.scripted.on_postings = broken
     book >> "P1 done +300ms" << Page("detector scripted failed", "self")
     assert book.recorded("detector.failed") == [{"detector": "scripted", "why": "ZeroDivisionError: a ? bug"}]
-    book >> "C C C" << [Page("host=a-gw-1", "high"), Page("STOPPED host=a-gw-1", "halt")]
+    book >> "C C C"
+    book << [
+        Page("host=a-gw-1", "high"),
+        Page("PART OF halt", "high", resolved=True),
+        Page("STOPPED host=a-gw-1", "halt"),
+    ]
     book << Halt("host=a-gw-1")
     book >> wait(1) << Lease("degraded")
 
