@@ -93,6 +93,7 @@ class Engine:
             known_reasons=learned.reasons,
             rates=learned.rates,
             flags_seen=learned.flags_seen,
+            sessions=policy.sessions,
         )
         self._view = view
         self._families = every_detector()
