@@ -36,13 +36,13 @@ class Pilot:
     days: int  # younger than this is young; 0: nothing is
     proven: frozenset[str]  # builds that are older than any record
     since_ns: Mapping[str, int]  # when a build first passed
-    limited: frozenset[str]  # builds that a limit names; "*" is all
+    limited: frozenset[str]  # builds that a limit names
 
     def problem_of(self, build: str, now_ns: int) -> str:
         """Why this build must not run as it is; empty if it may."""
         age_ns = now_ns - self.since_ns.get(build, now_ns)
         is_old = build in self.proven or age_ns >= self.days * DAY_NS
-        if is_old or self.limited & {build, "*"}:
+        if is_old or build in self.limited:
             return ""
         return (
             f"build {build} is {age_ns // DAY_NS} days old, younger than {self.days}, and no limit names it; "
