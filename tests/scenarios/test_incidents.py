@@ -4,14 +4,16 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 
+import pyarrow.parquet as pq
 import pytest
 
 from detectors.contract import every_detector
+from detectors.names import Names
 from monitor.core.decode import Decoder
 from monitor.core.engine import Engine
 from monitor.core.inputs import RecordsArrived, SourcePart
 from monitor.replay import Trace
-from monitor.scenarios import configuration, registry
+from monitor.scenarios import configuration, registry, simulate
 from monitor.scenarios.incidents import INCIDENTS
 from monitor.scenarios.incidents.clean_days import CLEAN_DAYS
 from monitor.scenarios.stage import MS_NS, SECOND_NS
@@ -119,6 +121,20 @@ def test_what_is_told_adds_up(name, told):
                 assert filled[stamp] <= leaves[stamp], e
     assert set(executions.values()) <= {1}
     assert len(leaves) > 100
+
+
+@pytest.mark.parametrize("name", STAGED)
+def test_a_table_of_columns_says_the_same_as_lines(name, tmp_path):
+    """Each field has its column; the engine's own decoder reads both alike."""
+    file = tmp_path / "told.parquet"
+    simulate(registry()[name], seed=1, scale=0.05, out=file)
+    table = pq.read_table(file)
+    lines = [json.loads(line) for line in lines_of(name, 1, 0.05).splitlines()]
+    assert table.num_rows == len(lines)
+    for line, row in zip(lines[::97], table.take(list(range(0, len(lines), 97))).to_pylist(), strict=True):
+        assert {key: value for key, value in row.items() if value is not None} == line
+    decoded = Decoder(Names()).decode_table(table, 0, 1)
+    assert (decoded.events, len(decoded.quarantined)) == (len(lines), 0)
 
 
 @pytest.mark.parametrize("name", [name for name in registry() if name != "knight"])
