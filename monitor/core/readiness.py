@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from detectors.fleet.manifest import matches
+from detectors.fleet.manifest import WILD, matches
 from detectors.kernel import SECOND_NS
 from monitor.core.host_standing import Standing, age_s_of, alive, stand
 from monitor.core.roll_call import Heard, RollCall
@@ -24,7 +24,6 @@ from monitor.core.roll_call import Heard, RollCall
 if TYPE_CHECKING:
     from detectors.fleet import FleetSettings, ManifestRow
 
-WILD: Final = frozenset("*?[")
 ORDERS_BACK_NS: Final = 600 * SECOND_NS  # whoever sent an order within this time is there
 DAY_NS: Final = 86_400 * SECOND_NS
 
