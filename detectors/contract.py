@@ -22,6 +22,7 @@ from detectors.baseline import Rates
 from detectors.scope import Scope
 
 if TYPE_CHECKING:
+    from detectors.halts import HaltsInForce
     from detectors.ledger import Ledger
     from detectors.names import Names
 
@@ -129,6 +130,7 @@ class Breach:
     row: int  # row of the batch that tipped it, -1 if time did; orders the breaches of one batch
     exposed_usd: float | None = None  # dollars at stake, for the phone; None: not known
     by_mark: bool = False  # moved by a reference price alone: such a breach never widens a scope
+    leaks: Level | None = None  # an open halt of this level over the scope does not hold: stop one step wider
 
     def __str__(self) -> str:
         return f"{self.detector} {self.reason} {self.scope}: {self.measured} > {self.limit}"
@@ -146,7 +148,9 @@ class View:
     parented: tuple[Mapping[str, tuple[str, ...]], ...] = ()  # telemetry.parented
     known_reasons: frozenset[str] = frozenset()  # masked texts of the baseline; empty: there is none
     rates: Rates = field(default_factory=Rates)  # what ordinary days look like
+    sessions: Mapping[str, Int64Array] = field(default_factory=dict)  # calendar -> (open, close) of each session
     flags_seen: Mapping[str, int] = field(default_factory=dict)  # the day (since 1970) a flag was last used
+    halts: HaltsInForce | None = None  # open ones and who obeys them; None: nobody tells (`halts_of`)
 
 
 class Detector(ABC):
@@ -193,6 +197,9 @@ class Detector(ABC):
     @abstractmethod
     def on_time(self, now_ns: int) -> Iterator[Breach]:
         """Judge silence: event time has reached `now_ns` (as LOW does) without an event."""
+
+    def on_halts(self) -> None:  # noqa: B027  most families do not ask
+        """The halts in force have changed, between two events.  Told again, it changes nothing."""
 
     def wake_at_ns(self) -> int | None:
         """When `on_time` could say something if nothing happens before.  Never in the past."""

@@ -15,7 +15,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from detectors.contract import Detector, View, every_detector
+from detectors.contract import Detector, Level, View, every_detector
+from detectors.halts import HaltsInForce
 from detectors.ledger import Ledger
 from detectors.names import Names
 from monitor.core.decode import warm_up as warm_up_decoding
@@ -26,11 +27,15 @@ def warm_up(families: Iterable[str]) -> None:
     batch = warm_up_decoding()
     names = Names()
     ledger = Ledger(names)
-    view = View(names, ledger)
+    halts = HaltsInForce(names)
+    halts.tell({"": {"level": "halt_cancel", "scope": {}, "event_ts": 1}})
+    halts.hear_applied("", "gateway", Level.HALT_CANCEL, 1, ())
+    view = View(names, ledger, halts=halts)
     known = every_detector()
     detectors = [known[name](_settings(known[name]), view) for name in families]
     for postings in ledger.post(batch):
         for detector in detectors:
+            detector.on_halts()
             list(detector.on_postings(postings))
             list(detector.on_time(2))
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from detectors.contract import View
+from detectors.contract import Level, View
+from detectors.halts import HaltsInForce
 from detectors.ledger import Ledger
 from detectors.names import Names
-from tests.desk import SECOND
+from tests.desk import SECOND, START
 from tests.oracle.compare import decoded
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ VIEW: Final[Mapping[str, Any]] = {
     "witnesses": frozenset({"parent_fill", "order_ack", "drop_copy"}),
     "parented": ({"hosts": ("*",), "strategies": ("*",)},),
 }
+IN_FORCE: Final[Mapping[str, Mapping[str, Any]]] = {  # open and obeyed since before the first event
+    "one": {"level": "halt_new", "scope": {"host": "a-gw-1"}, "event_ts": START},
+    "two": {"level": "reduce_only", "scope": {"account": "a-34"}, "event_ts": START},
+    "three": {
+        "level": "throttle", "scope": {"session": "a-s2"}, "event_ts": START, "params": {"messages_per_s": 1},
+    },
+}  # fmt: skip
 
 
 @dataclass
@@ -46,8 +54,13 @@ class Watch:
     def __post_init__(self) -> None:
         self.names = Names()
         self.ledger = Ledger(self.names, cold=self.cold, retain_ns=self.retain_ns, scale=SCALE)
-        view = View(names=self.names, ledger=self.ledger, cold=self.cold, **VIEW)
+        self.halts = HaltsInForce(self.names)
+        self.halts.tell(IN_FORCE)
+        for halt_id, halt in IN_FORCE.items():
+            self.halts.hear_applied(halt_id, "gateway", Level[halt["level"].upper()], START, ())
+        view = View(names=self.names, ledger=self.ledger, cold=self.cold, halts=self.halts, **VIEW)
         self.detector = self.make(self.settings, view)
+        self.detector.on_halts()
 
     def judge(self, batch: Batch, first: int) -> list[Breach]:
         before = batch.rows.copy()
@@ -79,6 +92,7 @@ class Watch:
         other = Watch(self.make, self.settings, self.retain_ns, self.cold)
         other.names.restore(self.names.snapshot())
         other.ledger.restore(self.ledger.snapshot())
+        other.halts.restore(self.halts.snapshot())
         other.detector.restore(self.detector.snapshot())
         return other
 

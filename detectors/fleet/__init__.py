@@ -71,15 +71,23 @@ class Fleet(Detector):
         self.tables = {name: np.zeros(shape, np.int64) for name, shape in tb.SHAPES.items()}
         answers = {name: np.zeros(shape, np.int64) for name, shape in tb.ANSWERS.items()}
         roles = settings.roles
+        slices, sessions = _joined(view.sessions)
         manifest = np.zeros((max(len(settings.manifest), 1), tb.MANIFEST), np.int64)
         counts = np.zeros(len(roles) + 1, np.int64)
         for n, row in enumerate(settings.rows):
             role = 1 + roles.index(row.role)
-            manifest[n] = role, row.flags is not None, bool(row.config_hash), bool(row.build)
+            at = slices.get(row.calendar, (0, 0))
+            manifest[n] = role, row.flags is not None, bool(row.config_hash), bool(row.build), *at
             counts[role] += row.count
         hits = np.zeros((tb.HITS_MAX, HIT), np.int64)
         self._t = tb.Tables(
-            limits=settings.fixed(), manifest=manifest, counts=counts, hits=hits, **self.tables, **answers
+            limits=settings.fixed(),
+            manifest=manifest,
+            counts=counts,
+            sessions=sessions,
+            hits=hits,
+            **self.tables,
+            **answers,
         )
         self._roles = id_hash("&".join(roles))[0]
         self._t.state[tb.S_ROLES] = self._roles
@@ -133,3 +141,15 @@ class Fleet(Detector):
 
     def _breaches(self, count: int) -> Iterator[Breach]:
         return breaches(self._t.hits, count, self.family(), SAID, self.view.names)
+
+
+def _joined(
+    sessions: Mapping[str, NDArray[np.int64]],
+) -> tuple[dict[str, tuple[int, int]], NDArray[np.int64]]:
+    """All calendars as one table, and where in it each lies."""
+    slices, end = {}, 0
+    for name, rows in sorted(sessions.items()):
+        slices[name] = (end, end + len(rows))
+        end += len(rows)
+    every = [rows for _, rows in sorted(sessions.items())]
+    return slices, np.concatenate([np.zeros((0, 2), np.int64), *every])

@@ -51,7 +51,8 @@ def judge_postings(postings, start, rows, *tables):  # noqa: ANN002  Tables
         elif kind == PostingKind.ORDER_SENT:
             if _must_ask_sender(t, p, row):
                 return i, n
-            n = judge_use(t, p, row, n)
+            if row[ev.FLAGS] > nm.OTHER:
+                n = judge_use(t, p, row, n)
             n = judge_order(t, p, n)
             n = judge_grant(t, p, n)
         elif row[ev.FLAGS] > nm.OTHER:

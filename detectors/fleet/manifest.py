@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from detectors import names as nm
 from detectors.fleet import tables as tb
@@ -81,6 +81,8 @@ def _granted(settings: FleetSettings, who: Mapping[str, str]) -> int:
 
 # -- what is wrong with them ------------------------------------------------------------------------
 
+WILD: Final = frozenset("*?[")
+ID_BYTES_MAX: Final = 64
 Wrong = tuple[str, str, str]  # key below the family's table, what is wrong, what to write
 
 
@@ -92,16 +94,12 @@ def problems(table: Mapping[str, Any]) -> Iterator[Wrong]:
         for name in ("role", "hosts"):
             if name not in row:
                 yield f"{key}.{name}", "is missing", f"write {name} = ..."
-        if hosts == [] and "hosts" in row:
+        if row.get("role") == "":
+            yield f"{key}.role", "is empty", 'write for instance role = "router"'
+        if hosts is not None and not any(map(_is_possible, hosts)):
             yield f"{key}.hosts", "matches no host", 'write hosts = ["name-*"]'
-        count = row.get("count")
-        if (
-            hosts
-            and isinstance(count, int)
-            and count > len(hosts)
-            and not any(set("*?[") & set(h) for h in hosts)
-        ):
-            yield f"{key}.count", f"is {count}, but {len(hosts)} hosts are named", f"write {len(hosts)}"
+        elif hosts is not None:
+            yield from _hosts_wrong(key, hosts, row.get("count"))
         for pattern in hosts or ():
             for other, taken in claimed:
                 if other != index and overlap(pattern, taken):
@@ -115,12 +113,33 @@ def problems(table: Mapping[str, Any]) -> Iterator[Wrong]:
             claimed.append((index, pattern))
     for index, row in enumerate(_rows(table.get("grants"))):
         for name in ("hosts", "strategies", "accounts"):
-            if row.get(name) == []:
+            patterns = _texts(row.get(name))
+            if patterns is not None and not any(map(_is_possible, patterns)):
                 yield (
                     f"grants[{index}].{name}",
                     "is empty: it grants nobody anything",
                     'write for instance ["*"]',
                 )
+
+
+def _hosts_wrong(key: str, hosts: Sequence[str], count: Any) -> Iterator[Wrong]:
+    """What is wrong within the hosts of one row, and with how many they are said to be."""
+    for nth, host in enumerate(hosts):
+        if not _is_possible(host):
+            yield f"{key}.hosts[{nth}]", "matches no host", "remove it"
+        elif host in hosts[:nth]:
+            yield f"{key}.hosts[{nth}]", f"{host} is there twice", "name each host once"
+    if not isinstance(count, int):
+        return
+    if count < 0:
+        yield f"{key}.count", f"is {count}", "write how many there are"
+    elif count and count != len(set(hosts)) and not any(WILD & set(host) for host in hosts):
+        yield f"{key}.count", f"is {count}, but {len(set(hosts))} hosts are named", f"write {len(set(hosts))}"
+
+
+def _is_possible(pattern: str) -> bool:
+    """Whether an id, 1 to 64 bytes, can match it."""
+    return pattern != "" and (bool(WILD & set(pattern)) or len(pattern.encode()) <= ID_BYTES_MAX)
 
 
 def _rows(value: Any) -> list[Mapping[str, Any]]:

@@ -31,20 +31,35 @@ def count_role(t, role, at):
             continue
         r[tb.R_HEARD] += 1
         if at - h[tb.H_BEAT_AT] >= t.limits[tb.L_SILENT_HIGH]:
-            r[tb.R_SILENT] += is_expected(t, h, at)
+            since = expected_since(t, h, at)
+            r[tb.R_SILENT] += since >= 0 and at - since >= t.limits[tb.L_SILENT_HIGH]
             continue
         r[tb.R_LIVE] += 1
         for reason in range(STATES):
             r[tb.R_WRONG + reason] += h[tb.H_WRONG + reason] != 0
 
 
-@inlined
-def is_expected(t, h, low):
-    """Whether a host must be heard: a venue is open, or nobody speaks of any; and it is not rolled out."""
+@compiled
+def expected_since(t, h, low):
+    """Since when a host must be heard: its session is on, a venue is open, it is not rolled out; else -1."""
     if t.state[tb.S_TOLD] != 0 and t.state[tb.S_OPEN] == 0:
-        return False
-    is_rolling = h[tb.H_PHASE] == ev.Phase.STARTED
-    return not (is_rolling and low - h[tb.H_PHASE_AT] < t.limits[tb.L_ROLLOUT_SILENCE])
+        return np.int64(-1)
+    if h[tb.H_PHASE] == ev.Phase.STARTED and low - h[tb.H_PHASE_AT] < t.limits[tb.L_ROLLOUT_SILENCE]:
+        return np.int64(-1)
+    first, end = t.manifest[h[tb.H_ROW] - 1, tb.M_SESSIONS], t.manifest[h[tb.H_ROW] - 1, tb.M_SESSIONS_END]
+    if first == end:
+        return t.state[tb.S_EXPECT_AT]
+    beyond = end
+    while first < beyond:
+        middle = (first + beyond) >> 1
+        if t.sessions[middle, 0] <= low:
+            first = middle + 1
+        else:
+            beyond = middle
+    last = first - 1
+    if last < t.manifest[h[tb.H_ROW] - 1, tb.M_SESSIONS] or low >= t.sessions[last, 1]:
+        return np.int64(-1)
+    return max(t.sessions[last, 0], t.state[tb.S_EXPECT_AT])
 
 
 @inlined
@@ -56,7 +71,7 @@ def judge_role(t, role, at, row, n):
     has_had_time = first != 0 and at - first >= t.limits[tb.L_ARRIVAL]
     live = r[tb.R_HEARD]
     if has_had_time and not is_closed:
-        if r[tb.R_SILENT] >= MANY and at - t.state[tb.S_EXPECT_AT] >= t.limits[tb.L_SILENT_HIGH]:
+        if r[tb.R_SILENT] >= MANY:
             rung, live = HIGH, r[tb.R_LIVE]
         if r[tb.R_HEARD] < t.counts[role]:
             rung = HIGH

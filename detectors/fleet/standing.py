@@ -16,7 +16,7 @@ from detectors.event import NONE, UNIT
 from detectors.evidence import found
 from detectors.fleet import tables as tb
 from detectors.fleet.reasons import BUILD, CLEAR, DORMANT, FLAG, HALT, HIGH, N_REASONS, SILENT, STATES, WARN
-from detectors.fleet.roles import MANY, is_expected
+from detectors.fleet.roles import MANY, expected_since
 from detectors.kernel import SECOND_NS, compiled, crossed, inlined
 
 FIRM_KIND, HOST_KIND, BUILD_KIND = np.int64(0), np.int64(nm.HOST + 1), np.int64(nm.BUILD + 1)
@@ -79,9 +79,10 @@ def _judge_silence(t, host, low, at, row, n):
     h, key = t.hosts[host], host * N_REASONS + SILENT
     if h[tb.H_BEAT_AT] == 0 or h[tb.H_ROW] <= 0:
         return n
-    silent_ns = low - max(h[tb.H_BEAT_AT], t.state[tb.S_EXPECT_AT])
+    since = expected_since(t, h, low)
+    silent_ns = low - max(h[tb.H_BEAT_AT], since)
     rung = CLEAR
-    if is_expected(t, h, low) and silent_ns >= t.limits[tb.L_SILENT_WARN]:
+    if since >= 0 and silent_ns >= t.limits[tb.L_SILENT_WARN]:
         rung = WARN
         # Where many are silent at once their role is named, see `ticks`.
         if silent_ns >= t.limits[tb.L_SILENT_HIGH] and t.roles[h[tb.H_ROLE], tb.R_SILENT] < MANY:

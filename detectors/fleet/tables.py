@@ -99,6 +99,7 @@ class Tables(NamedTuple):
     limits: Int64Array
     manifest: Int64Array  # of a row: its role, whether it names flags, a configuration, a build
     counts: Int64Array  # of a role: how many hosts are declared
+    sessions: Int64Array  # (open, close) of each session of each calendar that the manifest names
     state: Int64Array
     hosts: Int64Array
     cross: Int64Array  # by host and reason, as are the rings of evidence
@@ -118,8 +119,8 @@ class Tables(NamedTuple):
     hits: Int64Array
 
 
-M_ROLE, M_FLAGS, M_CONFIG, M_BUILD = range(4)
-MANIFEST: Final = 4
+M_ROLE, M_FLAGS, M_CONFIG, M_BUILD, M_SESSIONS, M_SESSIONS_END = range(6)  # the last two of `sessions`
+MANIFEST: Final = 6
 assert STATES == H_ORDERED_AT - H_WRONG
 
 # 49 MB if all were full, of which only touched pages are resident; 8.6 MB more for what is found at once.

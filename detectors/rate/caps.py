@@ -24,7 +24,7 @@ def _rung_of(t, cap, count):
     return WARN if count > t.limits[tb.L_WARN] * cap else CLEAR
 
 
-@compiled
+@inlined
 def judge_count(t, s, count, low, at, row, n):
     """A message was counted: it may be the one too many."""
     cap = t.scopes[s, tb.C_CAP]

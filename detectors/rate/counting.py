@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detectors.evidence import remember
-from detectors.kernel import SECOND_NS, compiled, inlined
+from detectors.kernel import SECOND_NS, inlined
 from detectors.rate import tables as tb
 
 
@@ -33,7 +33,7 @@ def counted(row, columns, second):
     return row[slot + 1] if row[slot] == second else 0
 
 
-@compiled
+@inlined
 def count_scope(t, s, p_part, p_offset, at, second, messages):
     """Messages of a scope with a cap; returns how many there are in that second now."""
     c = t.scopes[s]
@@ -48,7 +48,7 @@ def count_scope(t, s, p_part, p_offset, at, second, messages):
     return c[slot + 1]
 
 
-@compiled
+@inlined
 def count_host(t, host, second, messages):
     h = t.hosts[host]
     slot = slot_of(h, tb.H_COUNTS, 2, second)
@@ -58,7 +58,7 @@ def count_host(t, host, second, messages):
     t.state[tb.S_PEERS_UNTIL] = max(second + tb.KEEP_S, t.state[tb.S_PEERS_UNTIL])
 
 
-@compiled
+@inlined
 def count_pair(t, pair, second, quantity, money):
     """One order of a host and strategy."""
     r = t.pairs[pair]

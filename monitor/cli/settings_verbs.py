@@ -11,6 +11,7 @@ import typer
 
 from monitor.cli.output import (
     DONE,
+    FAILED,
     MISCONFIGURED,
     NOT_ALLOWED,
     USAGE,
@@ -28,9 +29,20 @@ if TYPE_CHECKING:
 def check(
     file: Annotated[Path | None, typer.Argument(help="Configuration; default: the packaged one.")] = None,
     config: ConfigFile = None,
+    recording: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Events of ordinary days, or a list of instruments: compare with them. May be given again.",
+        ),
+    ] = None,
     output: Output = Form.TEXT,
 ) -> int:
-    """Name every problem of a configuration, or what it arms and what it cannot see."""
+    """Name every problem of a configuration, or what it arms and what it cannot see.
+
+    With recordings also: limits looser than what trades, scopes that name nobody, and what would fire.
+    """
     from monitor.settings import ConfigError, load
     from monitor.settings.baseline import baseline_of
     from monitor.settings.secrets import unreadable
@@ -48,9 +60,33 @@ def check(
     if wrong is not None:
         answer(output, {"ok": False} | wrong.document, str(wrong))
         return MISCONFIGURED
+    refused, failed = _bitten(loaded, recording or [])
+    if refused or failed:
+        wrong = ConfigError(loaded.source, [*refused, *failed])
+        answer(output, {"ok": False} | wrong.document, str(wrong))
+        return MISCONFIGURED if refused else FAILED
     dark = list(unseen(loaded))
     answer(output, _checked(loaded, dark), _checked_text(loaded, dark))
     return DONE
+
+
+def _bitten(loaded: Config, recordings: list[Path]) -> tuple[list[Problem], list[Problem]]:
+    """What is wrong beyond the letter: a configuration for another fleet, and a check that fails."""
+    from monitor import checking
+    from monitor.cli.progress import progress
+    from monitor.edge.files import BadFile
+
+    failed = list(checking.never(loaded))
+    if not recordings:
+        return [], failed
+    try:
+        with progress("checking") as step:
+            shown = checking.show(loaded, recordings, step)
+    except BadFile as broken:
+        raise CannotError(FAILED, str(broken)) from broken
+    for tooth in (checking.loose, checking.names_nobody, checking.unlimited, checking.fires):
+        failed += tooth(loaded, shown)
+    return list(checking.matches_nobody(loaded, shown)), failed
 
 
 def _checked(config: Config, dark: list[Problem]) -> dict[str, Any]:

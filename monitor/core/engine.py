@@ -26,6 +26,7 @@ from detectors.contract import (
     View,
     every_detector,
 )
+from detectors.halts import HaltsInForce
 from detectors.ledger import Ledger
 from detectors.ledger import tables as ledger_tables
 from detectors.names import Names
@@ -33,8 +34,8 @@ from detectors.scope import KINDS, Scope
 from monitor.core import phone, reload
 from monitor.core.commands import Command, DeadLetter, Halt, Lease, Page, Record, Save, State
 from monitor.core.doubt import Doubt
-from monitor.core.follow_up import FollowUp, Late
-from monitor.core.halts import HaltBook
+from monitor.core.follow_up import OBEYED, FollowUp, Late
+from monitor.core.halts import HaltBook, level_of
 from monitor.core.identity import halt_id
 from monitor.core.incidents import Incident, Incidents, confirmed, confirmed_now
 from monitor.core.inputs import (
@@ -58,7 +59,13 @@ from monitor.core.inputs import (
 )
 from monitor.core.ladder import LADDER, OF_SEVERITY, Rung, Verdict
 from monitor.core.policy import DetectorPolicy, Mode, Policy
-from monitor.core.scopes import SIBLINGS_TO_WIDEN, SIBLINGS_WINDOW_NS, stoppable_form, widened
+from monitor.core.scopes import (
+    SIBLINGS_TO_WIDEN,
+    SIBLINGS_WINDOW_NS,
+    one_step_wider,
+    stoppable_form,
+    widened,
+)
 from monitor.core.sequence import Sequencer
 from monitor.core.sources import Sources
 
@@ -84,6 +91,7 @@ class Engine:
         retain = {} if policy.retain_ns is None else {"retain_ns": policy.retain_ns}
         self.ledger = Ledger(self.names, cold=policy.cold, **retain)
         learned = policy.baseline
+        self.in_force = HaltsInForce(self.names)
         view = View(
             self.names,
             self.ledger,
@@ -94,6 +102,8 @@ class Engine:
             known_reasons=learned.reasons,
             rates=learned.rates,
             flags_seen=learned.flags_seen,
+            sessions=policy.sessions,
+            halts=self.in_force,
         )
         self._view = view
         self._families = every_detector()
@@ -138,6 +148,7 @@ class Engine:
                 commands = list(self._obey(payload, happened))
             case GatewaySaid(payload=payload):
                 commands = list(self._hear_gateway(payload))
+                self._hear_obedience(payload, happened)
             case PeerSaid(payload=payload):
                 commands = list(self._join(payload))
             case CommandSettled():
@@ -424,6 +435,8 @@ class Engine:
             scope = stoppable_form(scope, self._flow(breach.row), stoppable)
         if breach.by_mark or not scope.conditions:
             return scope
+        if breach.leaks is not None:
+            return one_step_wider(scope, self._flow(breach.row), stoppable)
         kinds = [kind for kind, _ in scope.conditions]
         since = breach.at_ns - SIBLINGS_WINDOW_NS
         self._siblings = [entry for entry in self._siblings if entry[0] >= since]
@@ -454,7 +467,7 @@ class Engine:
 
     def _level(self, breach: Breach) -> Level | None:
         own = self._reason(breach).level
-        return own if own is None else (self.policy.detectors[breach.detector].level or own)
+        return own if own is None else (self.policy.detectors[breach.detector].level or breach.leaks or own)
 
     def _reason(self, breach: Breach) -> Any:
         return type(self.detectors[breach.detector]).reason(breach.reason)
@@ -517,6 +530,7 @@ class Engine:
     def _judge_time(self, passed: TimePassed) -> Iterator[Command]:
         """The wall clock moves what is ours (lease, deadlines) and, where nothing lags, the stream's time."""
         now = passed.now_ns
+        self._say_in_force(has_changed=self.in_force.tell(self.halts.open))
         unwatched = now - self._wall_ns > UNWATCHED_NS
         self._wall_ns = max(now, self._wall_ns)
         for batch in self.sequencer.tick(now):
@@ -663,6 +677,36 @@ class Engine:
         else:
             yield Record("gateway.refused", dict(payload))
 
+    def _hear_obedience(self, payload: Mapping[str, Any], said: GatewaySaid) -> None:
+        """Who can stop something, and who does: what families judge leaks by.
+
+        Told here and when time passes only: between two arrivals, wherever the stream is cut.
+        """
+        gateway = str(payload["gateway"])
+        if payload["type"] == "hello":
+            has_changed = gateway in self.follow_up.gateways and self.in_force.hear_hello(gateway)
+        elif payload["type"] == "ack" and payload.get("state") in OBEYED:
+            survivors = [one["order_id"] for one in payload.get("survivors", ())]
+            at_ns = int(payload.get("ts", said.at_ns))
+            has_changed = self.in_force.tell(self.halts.open)
+            has_changed |= self.in_force.hear_applied(
+                str(payload["halt_id"]), gateway, level_of(payload), at_ns, survivors
+            )
+        else:
+            return
+        self._say_in_force(has_changed=has_changed)
+
+    def _say_in_force(self, *, has_changed: bool) -> None:
+        if not has_changed:
+            return
+        for name, detector in self.detectors.items():
+            if name in self.doubt.faults:
+                continue
+            try:
+                detector.on_halts()
+            except Exception as broken:  # noqa: BLE001  # as in `_asked`
+                self.doubt.fault(name, f"{type(broken).__name__}: {broken}")
+
     def _state(self) -> State:
         return State(
             tuple(self.halts.open.values()), tuple(self.halts.closed)[-CLOSED_TOLD_MAX:], self.policy.digest
@@ -720,6 +764,7 @@ class Engine:
                 "siblings": [[at, d, r, scope.text] for at, d, r, scope in self._siblings],
                 "halts": self.halts.snapshot(),
                 "follow_up": self.follow_up.snapshot(),
+                "in_force": self.in_force.snapshot(),
                 "wall_ns": self._wall_ns,
                 "anchor": self._anchor,
                 "heard": self._heard,
@@ -745,6 +790,7 @@ class Engine:
         self.began_anew = {name: why for name, why in own["began_anew"].items() if name in self.detectors}
         self.names.restore(state["names"])
         self.ledger.restore(state["ledger"])
+        self.in_force.restore(own["in_force"])
         for name, detector in self.detectors.items():
             try:
                 detector.restore(state.get(f"detectors/{name}", {}))
@@ -752,6 +798,7 @@ class Engine:
                 was_here = f"detectors/{name}" in state
                 self.began_anew[name] = str(unfit) if was_here else "it was not configured"
                 self.detectors[name] = self._families[name](detector.settings, self._view)
+                self.detectors[name].on_halts()
         self.parts = [SourcePart(topic, partition) for topic, partition in own["parts"]]
         self.next_offsets = dict(own["next_offsets"])
         self._rungs = {(d, r, s): (Rung(rung), at_ns) for d, r, s, rung, at_ns in own["rungs"]}

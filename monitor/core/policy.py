@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from detectors.contract import Level
+from detectors.contract import Int64Array, Level
 from monitor.core.baseline import Baseline
 
 
@@ -43,5 +43,6 @@ class Policy:
     live: bool = True  # mode of its halts: live or drill
     cold: bool = True  # the stream may begin in the middle of a session
     save_every_ns: int = 10_000_000_000  # how often the state is asked to be saved
+    sessions: Mapping[str, Int64Array] = field(default_factory=dict, compare=False)  # by calendar
     baseline: Baseline = field(default_factory=Baseline, compare=False)  # its digest is in `digest`
     retain_ns: int | None = None  # how long an order that is out stays known; None: the ledger's own

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from detectors.fleet.manifest import matches
+from detectors.fleet.manifest import WILD, matches
 from detectors.kernel import SECOND_NS
 from monitor.core.host_standing import Standing, age_s_of, alive, stand
 from monitor.core.roll_call import Heard, RollCall
@@ -24,7 +24,6 @@ from monitor.core.roll_call import Heard, RollCall
 if TYPE_CHECKING:
     from detectors.fleet import FleetSettings, ManifestRow
 
-WILD: Final = frozenset("*?[")
 ORDERS_BACK_NS: Final = 600 * SECOND_NS  # whoever sent an order within this time is there
 DAY_NS: Final = 86_400 * SECOND_NS
 
@@ -36,13 +35,13 @@ class Pilot:
     days: int  # younger than this is young; 0: nothing is
     proven: frozenset[str]  # builds that are older than any record
     since_ns: Mapping[str, int]  # when a build first passed
-    limited: frozenset[str]  # builds that a limit names; "*" is all
+    limited: frozenset[str]  # builds that a limit names
 
     def problem_of(self, build: str, now_ns: int) -> str:
         """Why this build must not run as it is; empty if it may."""
         age_ns = now_ns - self.since_ns.get(build, now_ns)
         is_old = build in self.proven or age_ns >= self.days * DAY_NS
-        if is_old or self.limited & {build, "*"}:
+        if is_old or build in self.limited:
             return ""
         return (
             f"build {build} is {age_ns // DAY_NS} days old, younger than {self.days}, and no limit names it; "

@@ -16,6 +16,10 @@ from detectors.scope import FIRM, KINDS, Scope
 
 NARROW_FIRST: Final = ("parent", "session", "host", "account", "strategy", "symbol", "desk")
 SHARED_FIRST: Final = ("session", "host", "account", "strategy", "build", "desk", "entity")
+NARROWING: Final = (  # of several conditions the one that is left off first
+    "side", "parent", "symbol", "venue", "gateway", "session", "algo", "trader", "client", "build",
+    "strategy", "account", "host", "desk", "entity",
+)  # fmt: skip
 HOLDS_SHARE_MIN: Final = 0.9
 SIBLINGS_TO_WIDEN: Final = 3
 SIBLINGS_WINDOW_NS: Final = 5_000_000_000
@@ -81,3 +85,21 @@ def stoppable_form(scope: Scope, flow: Sequence[Attributes], stoppable: Collecti
     if all(kind in stoppable for kind, _ in scope.conditions):
         return scope
     return widened([scope], flow, stoppable)
+
+
+def one_step_wider(scope: Scope, flow: Sequence[Attributes], stoppable: Collection[str] = KINDS) -> Scope:
+    """Where a halt of this scope leaks: one condition less, else the next kind that all of its flow shares.
+
+    >>> flow = [{"session": s, "host": "gw-1"} for s in ("A", "B")]
+    >>> one_step_wider(Scope.of(session="A"), flow).text, one_step_wider(Scope.of(host="gw-1"), flow).text
+    ('host=gw-1', '*')
+    >>> one_step_wider(Scope.of(account="33", symbol="NOK"), flow).text
+    'account=33'
+    """
+    kinds = {kind for kind, _ in scope.conditions}
+    for kind in NARROWING:
+        if len(kinds) > 1 and kind in kinds:
+            return stoppable_form(Scope(tuple(c for c in scope.conditions if c[0] != kind)), flow, stoppable)
+    tried = [kind for kind in SHARED_FIRST if kind in kinds]
+    wider = SHARED_FIRST[SHARED_FIRST.index(tried[-1]) + 1 :] if tried else SHARED_FIRST
+    return widened([scope], flow, [kind for kind in wider if kind in stoppable])

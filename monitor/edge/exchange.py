@@ -18,6 +18,11 @@ class NoCalendar(ValueError):
 
 def opens_ns(name: str) -> NDArray[np.int64]:
     """When each session of an exchange opens (XNYS, XLON, ...), rising, in nanoseconds since 1970."""
+    return np.ascontiguousarray(sessions_ns(name)[:, 0])
+
+
+def sessions_ns(name: str) -> NDArray[np.int64]:
+    """Open and close of each session of an exchange."""
     import exchange_calendars as known  # noqa: PLC0415 - seconds to import, and most configurations name none
     from exchange_calendars import errors  # noqa: PLC0415
 
@@ -26,4 +31,5 @@ def opens_ns(name: str) -> NDArray[np.int64]:
     except errors.InvalidCalendarName as unknown:
         names = ", ".join(sorted(each for each in known.get_calendar_names() if len(each) == 4)[:8])
         raise NoCalendar(f"{name} is no exchange calendar; known: {names}, ...") from unknown
-    return np.array([opened.value for opened in calendar.opens], np.int64)
+    both = zip(calendar.opens, calendar.closes, strict=True)
+    return np.array([(opened.value, closed.value) for opened, closed in both], np.int64)

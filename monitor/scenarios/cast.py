@@ -112,7 +112,7 @@ class Cast:
                 {"scope": "host=*", "messages_per_s": 20 * messages_per_s},
             ],
             manifest=[{"role": "ats", "hosts": ["ats-*"], "count": SERVERS, "build": "b42"}],
-            parented=[{"hosts": ["ats-*"], "strategies": ["vwap", "sor"]}],
+            parented=[{"hosts": ["ats-*"], "strategies": ["vwap", "sor", "retail"]}],
             loss=[{"scope": "account=*", "daily": loss}],
         )
 

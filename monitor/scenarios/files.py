@@ -29,17 +29,20 @@ _TEXT: Final = (
     "kind", "source", "host", "build", "boot", "stream", "trade_date", "account", "strategy", "session",
     "venue", "symbol", "side", "parent_id", "order_id", "orig_order_id", "exec_id", "order_type", "tif",
     "reason_class", "reason", "role", "config_hash", "phase", "actor", "ticket", "asset_class", "currency",
+    "entity", "desk", "trader", "origin", "multileg", "match_id", "exec_ref_id", "event", "key", "before",
+    "after",
 )
 _WHOLE: Final = (
     "ts", "seq", "qty", "last_qty", "leaves_qty", "count", "clock_bound_ns", "as_of", "multiplier", "adv",
-    "shares_out",
+    "shares_out", "cum_qty",
 )
 # fmt: on
 SCHEMA: Final = pa.schema(
     [
         *((name, pa.string()) for name in _TEXT),
         *((name, pa.int64()) for name in _WHOLE),
-        *((name, pa.float64()) for name in ("price", "last_px", "tick")),
+        *((name, pa.float64()) for name in ("price", "last_px", "tick", "usd")),
+        *((name, pa.bool_()) for name in ("conditional", "poss_dup")),
         ("flags", pa.list_(pa.string())),
     ]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -101,6 +102,7 @@ def truth(seed: int, scale: float) -> Truth:
     }
 
 
+@lru_cache(maxsize=8)  # four Knights share it, and it takes seconds
 def history(seed: int, scale: float, until_ns: int | None = None) -> History:
     """Add up the wrong executions; the loss is against the prices to which the market returned."""
     of, end_ns = market.market(seed), END_NS if until_ns is None else min(until_ns, END_NS)

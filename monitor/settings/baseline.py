@@ -13,7 +13,7 @@ import numpy as np
 from monitor.core.baseline import Baseline, known
 from monitor.core.envelope import ENVELOPE_BYTES_MAX, Ignored, open_envelope
 from monitor.core.keyring import Role
-from monitor.edge.exchange import NoCalendar, opens_ns
+from monitor.edge.exchange import NoCalendar, opens_ns, sessions_ns
 from monitor.edge.keys import KeyProblem, load_keyring
 from monitor.settings.problems import ConfigError, Problem
 
@@ -41,6 +41,20 @@ def opens_of(config: Config) -> NDArray[np.int64] | None:
         return opens_ns(config.telemetry.calendar)
     except NoCalendar as wrong:
         raise ConfigError(config.source, [Problem("telemetry.calendar", str(wrong))]) from wrong
+
+
+def sessions_of(config: Config) -> dict[str, NDArray[np.int64]]:
+    """Opens and closes of every calendar that a manifest names.  Raises `ConfigError`."""
+    found: dict[str, NDArray[np.int64]] = {}
+    for family, one in config.detectors.items():
+        for n, row in enumerate(getattr(one.settings, "manifest", ())):
+            name = row.get("calendar", "")
+            try:
+                found |= {name: sessions_ns(name)} if name and name not in found else {}
+            except NoCalendar as wrong:
+                key = f"detectors.{family}.manifest[{n}].calendar"
+                raise ConfigError(config.source, [Problem(key, str(wrong))]) from wrong
+    return found
 
 
 def baseline_of(config: Config) -> Baseline:

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.policy import DetectorPolicy, Mode, Policy
-from monitor.settings.baseline import baseline_of
+from monitor.settings.baseline import baseline_of, sessions_of
 
 if TYPE_CHECKING:
     from monitor.settings.config import Config
@@ -40,4 +40,5 @@ def policy_of(config: Config, *, live: bool = True, cold: bool = True) -> Policy
         live=live,
         cold=cold,
         baseline=baseline,
+        sessions=sessions_of(config),
     )

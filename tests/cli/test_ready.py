@@ -207,3 +207,25 @@ async def test_a_live_fleet_passes_as_soon_as_its_last_host_is_there(config, tmp
     (line,) = [line for line in read([tmp_path / "audit" / "ready"]) if line.what == "readiness.judged"]
     assert (line.fields["live"], line.fields["arrived"]) == (True, 7 if late else 8)
     assert line.fields["read"]
+
+
+def test_a_pilot_limit_stops_the_young_build_and_not_the_old_one(knightwatch, config, recording):
+    more = (
+        '[detectors.exposure]\nmode = "armed"\n'
+        'limit = [{ scope = "account=*", gross = 1e9 }, { scope = "build=rlp-2", gross = 50_000 }]\n'
+    )
+    order = {"kind": "order_new", "account": "33", "symbol": "S", "side": "buy", "price": 10, "session": "s"}
+    flow = [
+        order
+        | {
+            "ts": T + n,
+            "order_id": str(n),
+            "qty": 1_000,
+            "host": f"smars-{1 + n % 2}",
+            "build": f"rlp-{1 + n % 2}",
+        }
+        for n in range(20)
+    ]
+    status, out, _ = knightwatch("replay", recording(*flow), "-c", config(more=more), "-o", "json")
+    (halt,) = [command for command in json.loads(out)["commands"] if command["reason_code"] == "gross"]
+    assert (status, halt["scope"], halt["limit"]) == (0, {"build": "rlp-2"}, 50_000)

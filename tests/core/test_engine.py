@@ -29,6 +29,57 @@ def halt_of(issuer="monitor-2", level="halt_cancel", host="smars-8", name="a" * 
     }  # fmt: skip
 
 
+# -- a halt that leaks -------------------------------------------------------------------------------
+
+LEAKY = {"scripted": {}, "leak": {}}
+
+
+def halted_host():
+    """A host is stopped, and its gateway says that it obeys."""
+    return (
+        Playbook(engine(**LEAKY))
+        >> "C A"
+        >> hello("a-gw-1", "a-gw-2")
+        >> says("host=a-gw-1")
+        << Halt("host=a-gw-1", "scripted", "halt_new")
+        >> ack("a-gw-1")
+        >> wait(0.2)
+        >> "+1000ms"
+    )
+
+
+def test_a_halt_that_leaks_is_followed_by_one_a_step_wider_at_its_level():
+    book = halted_host() >> "C"
+    book << None
+    book >> "A" << Halt("account=a-33", "after_halt", "halt_new")
+    assert book.of(cmd.Halt)[0].payload["measured"] == 1
+    book >> "C A C A" << None  # nobody has applied the wider one yet
+
+
+def test_who_obeys_is_known_after_a_restart():
+    book = halted_host() >> crash_and_restore() >> "C A"
+    book << Halt("account=a-33", "after_halt", "halt_new")
+
+
+def test_orders_before_the_gateway_obeys_are_no_leak():
+    (
+        Playbook(engine(**LEAKY))
+        >> "C A"
+        >> hello("a-gw-1")
+        >> says("host=a-gw-1")
+        >> "+1000ms C A"
+        << None
+        >> ack("a-gw-1", state="received")
+        >> "+1000ms C A"
+        << None
+    )
+
+
+def test_a_leak_of_the_firm_stays_the_firms():
+    book = Playbook(engine(**LEAKY)) >> "C A" >> hello("a-gw-1") >> says("*") >> ack("a-gw-1")
+    book >> "+1000ms C A" << Halt("*", "after_halt", "halt_new")
+
+
 # -- a breach becomes a halt ---------------------------------------------------------------------
 
 

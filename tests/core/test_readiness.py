@@ -192,7 +192,7 @@ def pilot(days=5, proven=(), since=None, limited=()):
 
 @pytest.mark.parametrize(("asked", "good"), [
     (pilot(), False),
-    (pilot(limited=("v1",)), True), (pilot(limited=("*",)), True), (pilot(limited=("v2",)), False),
+    (pilot(limited=("v1",)), True), (pilot(limited=("*",)), False), (pilot(limited=("v2",)), False),
     (pilot(proven=("v1",)), True),
     (pilot(since={"v1": NOW - 5 * DAY_NS}), True), (pilot(since={"v1": NOW - 5 * DAY_NS + 1}), False),
 ])  # fmt: skip

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from detectors.contract import View
+from detectors.contract import Level, View
+from detectors.halts import HaltsInForce
 from detectors.ledger import Ledger
 from detectors.names import Names
 from tests.oracle.compare import decoded
@@ -31,10 +32,12 @@ class Telling:
     ) -> None:
         self.names = Names()
         self.ledger = Ledger(self.names, cold=cold, scale=scale)
-        self.view = View(names=self.names, ledger=self.ledger, cold=cold, **view)
+        self.halts = HaltsInForce(self.names)
+        self.view = View(names=self.names, ledger=self.ledger, cold=cold, **{"halts": self.halts} | view)
         self.family = family
         self.settings = family.Settings(**(settings or {}))
         self.detector = family(self.settings, self.view)
+        self.open_halts: dict[str, dict[str, Any]] = {}
         self.events = 0
 
     def tell(self, stream: Sequence[Told], parts: Sequence[int] | None = None) -> list[Breach]:
@@ -55,6 +58,24 @@ class Telling:
             assert wake > self.ledger.low_ns
             heard += self.detector.on_time(self.ledger.advance(wake))
         return heard + list(self.detector.on_time(self.ledger.advance(now_ns)))
+
+    def halt(
+        self,
+        scope: Mapping[str, str],
+        level: str,
+        at_ns: int,
+        *,
+        by: Sequence[str] = ("gateway",),
+        survivors: Sequence[str] = (),
+        **more: Any,
+    ) -> None:
+        """One more halt is open since `at_ns`, and these gateways say that they obey it since then."""
+        halt_id = f"{len(self.open_halts)}"
+        self.open_halts[halt_id] = {"scope": dict(scope), "level": level, "event_ts": at_ns, **more}
+        self.halts.tell(self.open_halts)
+        for gateway in by:
+            self.halts.hear_applied(halt_id, gateway, Level[level.upper()], at_ns, survivors)
+        self.detector.on_halts()
 
     def restart(self) -> None:
         """A new instance goes on from a snapshot of this one."""

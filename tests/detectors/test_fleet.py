@@ -291,6 +291,21 @@ def test_after_all_venues_have_closed_nobody_is_expected_until_one_opens():
     assert heard(story) == []
 
 
+def test_a_host_with_a_calendar_is_expected_within_its_sessions():
+    day = 86_400 * SECOND
+    sessions = {
+        "XNYS": np.array([(START + n * day, START + n * day + 3_600 * SECOND) for n in range(3)], np.int64)
+    }
+    manifest, view = ({**ROUTERS, "count": 1, "calendar": "XNYS"},), {"sessions": sessions}
+    assert heard(Story().beats("r-1", seconds=2), wait=15 * SECOND, manifest=manifest, view=view)[1:] == [
+        "high silent_host host=r-1 10"
+    ]
+    closed = Story().after(3_600 * SECOND).beat("r-1")
+    assert heard(closed, wait=600 * SECOND, manifest=manifest, view=view) == []
+    reopened = closed.after(82_800 * SECOND + 2 * SECOND).beat("r-2").after(2 * SECOND).beat("r-2")
+    assert heard(reopened, manifest=manifest, view=view) == ["warn silent_host host=r-1 3"]
+
+
 def test_a_host_that_is_rolled_out_may_be_silent():
     story = Story().beat(*FLEET_OF_4).deploy("r-4", "started").beats(*FLEET_OF_4[:3], seconds=60)
     assert heard(story) == []

@@ -4,13 +4,15 @@ Facts (NYSE's notices of 24 and 25 January 2023): a disaster recovery system lef
 treat the open as past (nothing of it may trip a monitor); over 250 stocks opened without an auction, some
 far from where they had closed; 4,341 trades in 251 symbols were busted.
 
-Assumptions (ours): all of them are this firm's, each the one child of a parent of its own, filled in the
-first 90 seconds, within the price bands; they are busted from 09:36 to 09:38, when the stage is told again;
-the order system takes each bust back within a second. The quarter of an hour in between is left out.
+Assumptions (ours): all of them are this firm's, of 600 accounts, each the one child of a parent of its own,
+filled in the first 90 seconds, within the price bands; they are busted from 09:36 to 09:38, when the stage
+is told again; the order system takes each bust back within a second. The quarter of an hour in between is
+left out.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from detectors.event import Kind
@@ -21,7 +23,7 @@ from monitor.scenarios.stage import MS_NS, SECOND_NS, delay_ns
 from monitor.scenarios.tape import Instrument
 from monitor.scenarios.trading import Order, Parent, busted
 
-TRADES, SYMBOLS = 4_341, 251
+TRADES, SYMBOLS, ACCOUNTS = 4_341, 251, 600
 OPEN_NS: Final = at_ns("2023-01-24", "09:30:00", -5)
 BUSTS_NS: Final = within(OPEN_NS, 210)
 SPAN: Final = (OPEN_NS - 20 * SECOND_NS, within(OPEN_NS, 360))
@@ -43,9 +45,11 @@ def _tell(seed: int, scale: float) -> Told:
         marks_but=tuple(paths), paths=paths,
     )  # fmt: skip
     stage.marks(every_ns=6 * SECOND_NS)
-    lines = CAST.working[::2]
+    lines = [
+        replace(CAST.working[2 * (k % 3)], account=f"RT{k:03d}", strategy="retail") for k in range(ACCOUNTS)
+    ]
     for nth in range(TRADES):
-        each, line = INSTRUMENTS[nth % SYMBOLS], lines[nth % len(lines)]
+        each, line = INSTRUMENTS[nth % SYMBOLS], lines[int(stage.luck.integers(ACCOUNTS))]
         sent = within(OPEN_NS, 0.5 + 88 * (nth / TRADES) ** 1.5)
         side = ("buy", "sell")[int(stage.luck.integers(2))]
         qty = int(stage.luck.integers(1, 9)) * 25
