@@ -320,7 +320,7 @@ class Monitor:
     async def _tick(self) -> None:
         async for tick in self.clock.ticks():
             self._measure(tick)
-            self.feed.passed(TimePassed(tick.wall_ns, self.feed.lagging()))
+            self.feed.passed(TimePassed(tick.wall_ns, self.feed.lagging(), self.kafka_in.read_to_ns()))
             self._supervisor.alive()
 
     def _measure(self, tick: Tick) -> None:

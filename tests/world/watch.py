@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 SECOND: Final = 1_000_000_000
 BLIND_NS: Final = 2 * SECOND
 SLACK_NS: Final = 400_000_000  # one tick, one upkeep, and the rounding of both
-FLAPPING_NS: Final = 5 * SECOND
 ROADS: Final = (COMMANDS, STATES, LEASES)
 
 
@@ -98,8 +97,6 @@ class Watch:
                 self.decided.setdefault(key_of(fields), now_ns)
                 self._world.happened("halt", f"{life.host.name} {key_of(fields)}")
                 life.at_halt()
-        elif what == "monitor.started":
-            life.ready_ns = now_ns
         elif what == "lease.commanded":
             self._lease(life, fields, now_ns)
         elif what == "detector.failed":
@@ -114,14 +111,9 @@ class Watch:
         if status != "judging":
             return
         for what, began_ns in self._world.unread(life):
-            since_ns = max(began_ns, life.ready_ns, life.resumed_ns)
-            # A feed that came back and brings nothing is a new doubt; one that comes and goes is an old one.
-            anew_ns = max(since_ns, life.linked_ns)
-            doubted_ns = max((at for at, other, _ in said[-10:] if other != "judging"), default=0)
-            flapping = now_ns - max(since_ns, doubted_ns) > FLAPPING_NS
-            if now_ns - anew_ns > BLIND_NS + SLACK_NS or flapping:
-                late_s = (now_ns - since_ns) / SECOND
-                self._world.fail(f"{life.host.name} says judging {late_s:.1f} s into: {what}")
+            late_ns = now_ns - began_ns
+            if late_ns > BLIND_NS + SLACK_NS:
+                self._world.fail(f"{life.host.name} says judging {late_ns / SECOND:.1f} s into: {what}")
 
     # -- what a gateway holds
 

@@ -41,6 +41,7 @@ MUTE_S: Final = 10.0  # a partition that long without an answer: perhaps it is t
 BACKOFF_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0)
 BUSY_RECORDS: Final = 512  # below it a record's own latency counts for more than the next fetch
 FETCH_TURNS: Final = 4
+NO_END: Final = 1 << 62
 CORRUPT_TRIES: Final = 3  # a batch broken on the wire is whole the next time; one broken on disk never is
 
 
@@ -75,6 +76,10 @@ class KafkaIn:
         self._last_arrived_ns: dict[Key, int] = {}
         self._heard_s: dict[Key, float] = {}
         self._stamps: dict[Key, int | None] = {}
+        self._answered_ns: dict[Key, int] = {}  # its last answer came after this
+        self._read_to_ns: dict[Key, int] = {}  # what was there then is read
+        self._looked_ns = 0  # when the upkeep before was done
+        self._handing_on = False  # positions are ahead of what was handed on
         self._up: dict[str, bool] = {}  # link -> last said
         self._troubled: dict[Key, Exception] = {}
         self._corrupt: dict[Key, int] = {}  # how often the batch at this position was broken
@@ -94,6 +99,10 @@ class KafkaIn:
             seconds = max(0, now_ns - arrived_ns) / 1e9 if records and arrived_ns else 0.0
             lags[key] = Lag(records, seconds)
         return lags
+
+    def read_to_ns(self) -> int:
+        """What its brokers had at this time is read, of every partition; 0 while that is not known of one."""
+        return min((self._read_to_ns.get(key, 0) for key in self.positions), default=0)
 
     def caught_up(self) -> bool:
         """Every partition was answered for, and read to the end that its broker named."""
@@ -130,9 +139,11 @@ class KafkaIn:
                 # turns of the loop to ask for them.
                 for _ in range(FETCH_TURNS):
                     await asyncio.sleep(0)
+            self._handing_on = True
             for chunk in chunks(parts):
                 yield chunk
                 await asyncio.sleep(0)
+            self._handing_on = False
 
     def _took(self, part: Part) -> bool:
         """Note how far we are, before anything is handed on: another client would begin here."""
@@ -207,9 +218,11 @@ class KafkaIn:
     async def _keep(self, consumer: AIOKafkaConsumer, drain: Drain) -> None:
         """Upkeep of one client, until it is lost or mute."""
         self._stamps.clear()
+        self._answered_ns.clear()
         built_s = look_s = last_s = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             looking: asyncio.Task[None] | None = None
+            self._looked_ns = self._now_ns()
             while self._drain is drain:
                 now_s = time.monotonic()
                 # Blocked or stopped ourselves: nobody else was silent meanwhile.
@@ -222,6 +235,7 @@ class KafkaIn:
                 if self._troubled:
                     await self._settle(consumer)
                 quiet_s = self._listen(consumer, drain, excused_s)
+                self._looked_ns = self._now_ns()
                 if quiet_s >= MUTE_S and now_s - built_s >= MUTE_S:
                     self._lost(drain, f"no answer for {quiet_s:.0f} s")
                 await asyncio.sleep(UPKEEP_S)
@@ -235,13 +249,16 @@ class KafkaIn:
         for partition in consumer.assignment():
             key = (partition.topic, partition.partition)
             stamp = consumer.last_poll_timestamp(partition)
-            if stamp != self._stamps.get(key) or drain.pending(partition):
+            is_new = stamp != self._stamps.get(key)
+            if is_new or drain.pending(partition):
                 self._stamps[key] = stamp
                 self._heard_s[key] = now_s
                 if stamp is not None:
                     end = consumer.highwater(partition)
                     if end is not None:
                         self.ends[key] = end
+                    if is_new:
+                        self._answered(key, is_read=not drain.pending(partition))
                     self._say(f"{partition.topic}/{partition.partition}", up=True)
                 continue
             self._heard_s[key] = self._heard_s.get(key, now_s) + excused_s
@@ -251,6 +268,17 @@ class KafkaIn:
                 link = f"{partition.topic}/{partition.partition}"
                 self._say(link, up=False, detail="fetches not answered", for_s=silent_s)
         return quiet_s
+
+    def _answered(self, key: Key, *, is_read: bool) -> None:
+        """A new answer since the upkeep before.  Its question was asked after the answer before it came.
+
+        An answer may be old: it waited in our socket while we were stopped.  What it says is true of a time
+        after its question only.
+        """
+        asked_ns, self._answered_ns[key] = self._answered_ns.get(key, 0), self._looked_ns
+        at_end = self.positions.get(key, 0) >= self.ends.get(key, NO_END)
+        if asked_ns and is_read and at_end and not self._handing_on:
+            self._read_to_ns[key] = asked_ns
 
     # -- which partitions, and from where
 
@@ -301,6 +329,7 @@ class KafkaIn:
         if wanted and wanted != consumer.assignment():
             consumer.assign(sorted(wanted))
             self._stamps.clear()
+            self._answered_ns.clear()
             for key, position in self.positions.items():
                 consumer.seek(TopicPartition(*key), position)
 
