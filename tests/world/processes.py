@@ -68,6 +68,7 @@ class Life:
         self.over = asyncio.Event()
         self.stop = asyncio.Event()
         self.records: dict[tuple[str, int, int], deque[tuple[bytes, int]]] = {}
+        self.parts: list[tuple[str, int]] = []  # by their numbers, as its trail names them
         self.monitor: Monitor | None = None
         self._clients: list[Client] = []
         context = copy_context()
@@ -96,6 +97,8 @@ class Life:
     def _read(
         self, part: SourcePart, values: list[bytes], offsets: NDArray[Any], arrived_ns: NDArray[Any]
     ) -> None:
+        assert self.monitor is not None
+        self.parts = [(one.topic, one.partition) for one in self.monitor.engine.parts]
         for value, offset, at_ns in zip(values, offsets.tolist(), arrived_ns.tolist(), strict=True):
             place = (part.topic, part.partition, offset)
             self.records.setdefault(place, deque()).append((value, at_ns))

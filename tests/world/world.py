@@ -83,6 +83,7 @@ class Outcome:
     faults: Counter[str] = field(default_factory=Counter)
     story: list[str] = field(default_factory=list)
     halted: dict[Key, int] = field(default_factory=dict)  # what, and when (simulated)
+    replayed: int = 0  # facts judged again from trails
 
 
 class World:
@@ -95,6 +96,7 @@ class World:
         self.loop = VirtualLoop()
         self.failures: list[str] = []
         self.story: list[str] = []
+        self.replayed = 0  # facts that were judged again from a trail
         self._digest = hashlib.sha256()
         self.kafka = Cluster(self.loop, self.now_ns, self.chance.of("kafka"))
         self.mqtt = Broker(self.loop, self.chance.of("mqtt"))
@@ -224,6 +226,7 @@ def _outcome(plan: Plan, *, deaf_gateways: bool) -> Outcome:
     return Outcome(
         plan, world.failures, world._digest.hexdigest(), loop.time(), world.firm.sent, len(lives),
         len(lives) - len(world.hosts), len(world.watch.halts), world.faults.done, world.story, world.watch.decided,
+        world.replayed,
     )  # fmt: skip
 
 
