@@ -82,6 +82,7 @@ class Cluster:
     def __init__(self, loop: Any, now_ns: Callable[[], int], chance: Random) -> None:
         self.loop, self.now_ns, self.chance = loop, now_ns, chance
         self.up = True
+        self.idle = 1.0  # how long a broker waits for records, in tenths of a second
         self.slow = 1.0  # what every answer is late by, times
         self.ack_loss = 0.0  # share of what is taken and not acknowledged
         self.odd = False  # the client's own code fails, in a way that nobody foresaw
@@ -192,7 +193,7 @@ class Consumer:
                 continue
             brought = sum(self._fetch_one(partition) for partition in list(self._positions))
             if not brought:
-                await asyncio.sleep(cluster.chance.uniform(0.05, 0.1))  # the broker waits for records
+                await asyncio.sleep(cluster.idle * cluster.chance.uniform(0.05, 0.1))  # the broker waits
 
     def _fetch_one(self, partition: TopicPartition) -> int:
         log, position = self.cluster.log(partition), self._positions[partition]

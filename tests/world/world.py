@@ -99,6 +99,7 @@ class World:
         self.replayed = 0  # facts that were judged again from a trail
         self._digest = hashlib.sha256()
         self.kafka = Cluster(self.loop, self.now_ns, self.chance.of("kafka"))
+        self.kafka.idle = plan.tick_s * 10
         self.mqtt = Broker(self.loop, self.chance.of("mqtt"))
         self.pagers = Pagers(self.chance.of("pagers"))
         self.topics = {TELEMETRY: plan.parts, REFERENCE: 1}
@@ -172,7 +173,7 @@ class World:
         self._background |= {self.loop.create_task(work) for work in works}
         await asyncio.wait(self.firm.tasks())
         await asyncio.sleep(max(0.0, self.plan.seconds + SETTLE_S - self.loop.time()))
-        reference = Reference(policy_of(self.hosts[0].config))
+        reference = Reference(policy_of(self.hosts[0].config), int(self.plan.tick_s * SECOND))
         reference.judge(planned(self.firm.events), self.topics, self.now_ns())
         judge(self, reference)
         await self._end()
