@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SECOND: Final = 1_000_000_000
 BLIND_NS: Final = 2 * SECOND
 SLACK_NS: Final = 400_000_000  # one tick, one upkeep, and the rounding of both
+OTHERS_WAITING_MAX: Final = 4  # lease, state in parts
 ROADS: Final = (COMMANDS, STATES, LEASES)
 
 
@@ -108,12 +109,21 @@ class Watch:
         if not said or said[-1][1:] != (status, reasons):
             self._world.happened("lease", f"{life.host.name} {status} {reasons}")
         said.append((now_ns, status, reasons))
+        self._queues(life)
         if status != "judging":
             return
         for what, began_ns in self._world.unread(life):
             late_ns = now_ns - began_ns
             if late_ns > BLIND_NS + SLACK_NS:
                 self._world.fail(f"{life.host.name} says judging {late_ns / SECOND:.1f} s into: {what}")
+
+    def _queues(self, life: Life) -> None:
+        """What waits for a road is one message a halt, its ladder's steps, and the latest of each other kind."""
+        roads = life.monitor.performer.roads if life.monitor is not None else None
+        if roads is not None:
+            most = max(roads.kafka.waiting, roads.mqtt.waiting)
+            if most > OTHERS_WAITING_MAX + len(self.halts):
+                self._world.fail(f"{life.host.name} has {most} messages waiting, of {len(self.halts)} halts")
 
     # -- what a gateway holds
 
