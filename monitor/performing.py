@@ -141,11 +141,11 @@ class Performer:
         stamped = self.stamp(command.payload)
         self._stamped[command.halt_id] = stamped
         raw = seal(stamped, [self.signer])
-        road = road_of(stamped)
-        self._spawn(self._by_kafka("halt", command.halt_id, road.kafka_topic, road.kafka_key, raw))
-        self._spawn(self._by_mqtt("halt", command.halt_id, road.mqtt_topic, raw, retain=road.retain))
-        self._turns_due = HALT_TURNS
         failpoint("halt.sealed")
+        road = road_of(stamped)
+        self._by_kafka("halt", command.halt_id, road.kafka_topic, road.kafka_key, raw)
+        self._by_mqtt("halt", command.halt_id, road.mqtt_topic, raw, retain=road.retain)
+        self._turns_due = HALT_TURNS
         if command.again:
             return
         self.metrics.halts(stamped["detector"]).inc()
@@ -161,14 +161,19 @@ class Performer:
     def _spawn(self, work: Any) -> None:
         self.tasks.create_task(work)
 
-    async def _by_kafka(self, what: str, key: str, topic: str, kafka_key: str, raw: bytes | None) -> None:
+    def _by_kafka(self, what: str, key: str, topic: str, kafka_key: str, raw: bytes | None) -> None:
+        """Post it now, and hear beside what came of it."""
         assert self.roads is not None
-        self._came_of(what, key, "kafka", await self.roads.kafka.publish(topic, kafka_key, raw, DEADLINE_S))
+        letter = self.roads.kafka.post(topic, kafka_key, raw)
+        self._spawn(self._hear_of(what, key, "kafka", self.roads.kafka, letter))
 
-    async def _by_mqtt(self, what: str, key: str, topic: str, raw: bytes, *, retain: bool) -> None:
+    def _by_mqtt(self, what: str, key: str, topic: str, raw: bytes, *, retain: bool) -> None:
         assert self.roads is not None
-        outcome = await self.roads.mqtt.publish(topic, raw, retain=retain, deadline_s=DEADLINE_S)
-        self._came_of(what, key, "mqtt", outcome)
+        letter = self.roads.mqtt.post(topic, raw, retain=retain)
+        self._spawn(self._hear_of(what, key, "mqtt", self.roads.mqtt, letter))
+
+    async def _hear_of(self, what: str, key: str, name: str, road: KafkaOut | MqttOut, letter: Any) -> None:
+        self._came_of(what, key, name, await road.outcome(letter, DEADLINE_S))
 
     def _came_of(self, what: str, key: str, road: str, outcome: KafkaOutcome | MqttOutcome) -> None:
         if not outcome.superseded:  # else what goes in its place will say what became of it
@@ -215,11 +220,11 @@ class Performer:
             road = road_of(stamped)
             messages.append(Message(road.mqtt_topic, raw, retained=True))
             key = f"state/{number}"
-            self._spawn(self._by_kafka("state", key, road.kafka_topic, road.kafka_key, raw))
-            self._spawn(self._by_mqtt("state", key, road.mqtt_topic, raw, retain=True))
+            self._by_kafka("state", key, road.kafka_topic, road.kafka_key, raw)
+            self._by_mqtt("state", key, road.mqtt_topic, raw, retain=True)
         for road in left_state_roads(self.site, self.issuer, self._state_parts, len(payloads)):
-            self._spawn(self._by_kafka("state", "state/left", road.kafka_topic, road.kafka_key, None))
-            self._spawn(self._by_mqtt("state", "state/left", road.mqtt_topic, b"", retain=True))
+            self._by_kafka("state", "state/left", road.kafka_topic, road.kafka_key, None)
+            self._by_mqtt("state", "state/left", road.mqtt_topic, b"", retain=True)
         self._state_parts = len(payloads)
         return messages
 
@@ -245,8 +250,8 @@ class Performer:
         self.judging(command.status)
         message = self.lease_message(command.status, list(command.blind_of), command.policy_digest)
         road = road_of({"type": "lease", "site": self.site, "issuer": self.issuer})
-        self._spawn(self._by_kafka("lease", "lease", road.kafka_topic, road.kafka_key, message.payload))
-        self._spawn(self._by_mqtt("lease", "lease", message.topic, message.payload, retain=False))
+        self._by_kafka("lease", "lease", road.kafka_topic, road.kafka_key, message.payload)
+        self._by_mqtt("lease", "lease", message.topic, message.payload, retain=False)
 
     # --- people -------------------------------------------------------------------------------
 

@@ -29,10 +29,12 @@ class Road:
         self.free.set()
         self.ok, self.superseded = True, False
 
-    async def publish(self, topic, *more, **options):
+    def post(self, topic, *more, **options):
+        return topic, next((one for one in more if isinstance(one, bytes)), None)
+
+    async def outcome(self, letter, deadline_s):
         await self.free.wait()
-        raw = next((one for one in more if isinstance(one, bytes)), None)
-        self.done.append((self.name, topic, raw))
+        self.done.append((self.name, *letter))
         return SimpleNamespace(ok=self.ok, latency_s=0.001, detail="", superseded=self.superseded)
 
 
