@@ -266,7 +266,8 @@ class Monitor:
         self._telling = True
         try:
             while self._facts:
-                self._handle(self._facts.popleft())
+                with self.audit.together():
+                    self._handle(self._facts.popleft())
         finally:
             self._telling = False
 
