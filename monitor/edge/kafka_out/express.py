@@ -7,7 +7,6 @@ tries: what fails here goes the usual way.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -91,7 +90,7 @@ class Express:
         if connection is None:
             return None
         batch = self._producer.create_batch()
-        batch.append(timestamp=int(time.time() * 1000), key=key, value=value)
+        batch.append(timestamp=None, key=key, value=value)
         asked = ProduceRequest(
             transactional_id=None,
             required_acks=ALL,
