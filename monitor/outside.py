@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from monitor.core.roads import ACKS, ALLOWANCES, COMPACTED, LEASES
+from monitor.core.roads import ACKS, ALLOWANCES, COMMANDS, COMPACTED, LEASES
 from monitor.edge import login
 from monitor.edge.allocator import map_tables_apart
 from monitor.edge.audit import AuditTrail, Keeping, TrailProblem
@@ -113,7 +113,13 @@ class Outside:
         return KafkaIn(self._kafka, sources, now_ns=self.clock.now_ns, link=link, **start)
 
     def kafka_out(self, on_link: OnLink, on_delivered: Callable[[str, str, KafkaOutcome], None]) -> KafkaOut:
-        return KafkaOut(self._kafka, now_ns=self.clock.now_ns, on_link=on_link, on_delivered=on_delivered)
+        return KafkaOut(
+            self._kafka,
+            now_ns=self.clock.now_ns,
+            on_link=on_link,
+            on_delivered=on_delivered,
+            at_once=[COMMANDS],
+        )
 
     def mqtt(
         self,

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from monitor.core import journal
+from monitor.core.commands import Halt
 from monitor.core.engine import Engine
 from monitor.core.inputs import CommandSettled, Input, LinkChanged, MessageRefused, TimePassed
 from monitor.core.judge import REASONS as QUARANTINE_REASONS
@@ -45,7 +46,7 @@ from monitor.settings.reading import partitions_of, session_start_ns
 from monitor.supervising import Supervisor, Work, kept_running
 
 if TYPE_CHECKING:
-    from monitor.core.commands import Halt
+    from monitor.core.commands import Command
     from monitor.core.envelope import Ignored
     from monitor.edge.clock import Tick
     from monitor.edge.kafka_out import Outcome as KafkaOutcome
@@ -108,6 +109,7 @@ class Monitor:
         self._pending_more: dict[str, list[list[int]]] = {}  # holes in them, and what was withheld
         self._facts: deque[Input] = deque()
         self._telling = False
+        self._rest: list[Command] = []  # commanded after a halt that is leaving
         self._judging: list[asyncio.Task[None]] = []  # what tells the engine; ended before the last words
         self._runners: list[asyncio.Task[None]] = []
         self._insisting: asyncio.TimerHandle | None = None
@@ -161,7 +163,7 @@ class Monitor:
 
     def _start(self, tasks: asyncio.TaskGroup) -> None:
         """Open the roads and begin to read, all in one group."""
-        config, outside = self.config, self.outside
+        config, outside, self._tasks = self.config, self.outside, tasks
         kafka_out = outside.kafka_out(self.tell, self._delivered_kafka)
         # Halts we hear by Kafka: a listener on MQTT would hide from us that nobody else listens.
         acks = f"risk/v1/{quote(config.site, safe='')}/ack/+"
@@ -247,6 +249,7 @@ class Monitor:
         for work in self._judging:  # or a tick would say after them that we judge
             work.cancel()
         await asyncio.wait(self._judging)
+        self._work()
         message = self.performer.lease_message("blind", [{}], self.engine.policy.digest)
         roads = self.performer.roads
         assert roads is not None
@@ -261,16 +264,23 @@ class Monitor:
     def tell(self, happened: Input) -> None:
         """Tell the engine, do what it says.  A fact that a deed causes at once waits for its turn."""
         self._facts.append(happened)
+        if not (self._rest and isinstance(happened, CommandSettled)):  # what became of it can wait so long
+            self._work()
+
+    def _work(self) -> None:
         if self._telling:
             return
         self._telling = True
         try:
-            while self._facts:
-                self._handle(self._facts.popleft())
+            with self.audit.together():
+                self._do_the_rest()
+                while self._facts:
+                    self._handle(self._facts.popleft())
         finally:
             self._telling = False
 
     def _handle(self, happened: Input) -> None:
+        self._do_the_rest()
         catching_up = self.engine.sequencer.is_catching_up
         commands = self.engine.handle(happened)
         catching_up = catching_up or self.engine.sequencer.is_catching_up
@@ -284,7 +294,21 @@ class Monitor:
         else:
             self._flush()
             self.performer.write(what, fields)
-        for command in commands:
+        halts = 1 + max((at for at, one in enumerate(commands) if isinstance(one, Halt)), default=-1)
+        for command in commands[: halts or None]:
+            self.performer.perform(command)
+        if halts:
+            self._rest = commands[halts:]
+            self._tasks.create_task(self._let_halts_leave())
+
+    async def _let_halts_leave(self) -> None:
+        """What was commanded after a halt is done when that has left, or before the next fact is told."""
+        await self.performer.let_halts_leave()
+        self._work()
+
+    def _do_the_rest(self) -> None:
+        rest, self._rest = self._rest, []
+        for command in rest:
             self.performer.perform(command)
 
     def _flush(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import bisect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
 from random import Random
@@ -303,6 +303,55 @@ class Producer:
             loop.call_later(0.1, self._reach, topic, key, value, promise, until_s, context=Context())
         else:
             _settle(promise, KafkaTimeoutError("no broker took it"))
+
+
+class Express:
+    """The short way past a producer: no second tries, and what is under way when it breaks is lost or not."""
+
+    def __init__(self, producer: Producer, topics: Iterable[str]) -> None:
+        self._cluster, self._topics = producer.cluster, frozenset(topics)
+        self.is_open = False
+
+    async def open(self) -> None:
+        await self._cluster.answer()
+        self.is_open = True
+
+    def post(self, topic: str, key: bytes, value: bytes | None) -> Answer | None:
+        cluster, process = self._cluster, PROCESS.get()
+        if topic not in self._topics or not self.is_open:
+            return None
+        promise: asyncio.Future[Any] = cluster.loop.create_future()
+        if process is None or process.alive:
+            cluster.loop.call_later(
+                cluster.delay_s(), self._reach, topic, key, value, promise, context=Context()
+            )
+        return Answer(promise)
+
+    def _reach(self, topic: str, key: bytes, value: bytes | None, promise: asyncio.Future[Any]) -> None:
+        cluster = self._cluster
+        if not cluster.up or not cluster.topics[topic].logs[0].leader:
+            self.is_open = cluster.up
+            _settle(promise, KafkaConnectionError("the connection broke, or leads to no leader"))
+            return
+        record = cluster.append(topic, 0, key, value)
+        if cluster.chance.random() >= cluster.ack_loss:
+            cluster.loop.call_later(cluster.delay_s(), _settle, promise, record, context=Context())
+        else:
+            late = KafkaTimeoutError("no acknowledgement")
+            cluster.loop.call_later(REQUEST_S, _settle, promise, late, context=Context())
+
+
+class Answer:
+    """What an express message waits for."""
+
+    def __init__(self, promise: asyncio.Future[Any]) -> None:
+        self._promise = promise
+
+    async def heard(self) -> None:
+        await self._promise
+
+    def close(self) -> None:
+        """Nothing of it holds anything open."""
 
 
 def _settle(promise: asyncio.Future[Any], outcome: Record | Exception) -> None:
