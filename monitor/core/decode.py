@@ -98,7 +98,19 @@ class Decoder:
         ends = np.cumsum(sizes)
         if arrivals is None:
             arrivals = np.zeros(len(records), np.int64)
-        return self._decode(b"".join((*records, nm.PAD)), ends - sizes, ends, part, offsets, arrivals)
+        return self.decode_places(b"".join((*records, nm.PAD)), ends - sizes, ends, part, offsets, arrivals)
+
+    def decode_places(
+        self,
+        padded: bytes,
+        starts: Int64Array,
+        ends: Int64Array,
+        part: int | Int64Array,
+        offsets: Int64Array,
+        arrivals: Int64Array,
+    ) -> Decoded:
+        """As `decode`: records that lie at these places of a buffer that ends in `PAD`."""
+        return self._decode(padded, starts, ends, part, offsets, arrivals)
 
     def decode_lines(self, buffer: bytes, part: int, first_line: int = 1) -> Decoded:
         """Whole lines of a file; the first has the number `first_line`.  `arrival_ts` is believed."""
