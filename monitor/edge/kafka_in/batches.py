@@ -134,7 +134,8 @@ def read(fetched: Any, position: int) -> Records:
         try:
             making.add(batch)
         except Exception as error:  # noqa: BLE001 - whatever the client's parser stumbles over
-            broken, next_offset = CorruptBatchError(batch.end, repr(error)), batch.position
+            broken = CorruptBatchError(max(batch.end, batch.position + 1), repr(error))
+            next_offset = batch.position
             break
     records = making.records(next_offset)
     if broken is not None and not len(records.offsets):
@@ -146,14 +147,14 @@ def _whole(fetched: Any, position: int) -> tuple[list[_Batch], int, CorruptBatch
     """Batches up to the end or the first whose checksum is wrong, and the offset to read after them."""
     batches: list[_Batch] = []
     while fetched.has_next():
-        end = position + 1
+        end = position
         try:
             batch = fetched.next_batch()
             end = max(batch.next_offset, end)
             if not batch.validate_crc():
                 raise ValueError("checksum")  # noqa: TRY301 - the same road as a header that breaks
         except Exception as error:  # noqa: BLE001 - whatever the client's parser stumbles over
-            return batches, position, CorruptBatchError(end, repr(error))
+            return batches, position, CorruptBatchError(max(end, position + 1), repr(error))
         batches.append(_Batch(batch, position, end))
         position = end
     return batches, position, None
@@ -210,10 +211,11 @@ class _Making:
         if records:
             values = list(map(VALUE, records))
             text, starts, ends = joined([value or b"" for value in values] if None in values else values)
-            offsets, stamps = (
-                np.fromiter(map(of, records), np.int64, len(records)) for of in (OFFSET, STAMP)
-            )
-            self._runs.append((starts + self._size, ends + self._size, offsets, stamps))
+            offsets = np.fromiter(map(OFFSET, records), np.int64, len(records))
+            stamps = list(map(STAMP, records))
+            if None in stamps:  # the oldest format has no times
+                stamps = [stamp or 0 for stamp in stamps]
+            self._runs.append((starts + self._size, ends + self._size, offsets, np.array(stamps, np.int64)))
             self._texts.append(text)
             self._size += len(text)
             self._of_client = []
