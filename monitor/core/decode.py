@@ -241,7 +241,7 @@ class _Reading:
     """
 
     def __init__(self, text: bytes, records: int, state: Int64Array) -> None:
-        self.rows = sf.template_rows(records)
+        self.rows = np.empty((records, ev.COLUMNS), np.int64)
         self.quarantined: list[Quarantined] = []
         self._state = state
         self._done: list[Int64Array] = []  # rows before those in `rows`
@@ -268,7 +268,7 @@ class _Reading:
         """Have a row for the judge also where a record turned out to hold many."""
         if self._state[FILLED] == len(self.rows):
             self._done.append(self.rows)
-            self.rows = sf.template_rows(64)
+            self.rows = np.empty((64, ev.COLUMNS), np.int64)
             self._state[FILLED] = 0
 
     def decoded(self) -> Decoded:

@@ -14,8 +14,9 @@ from aiokafka.record.util import calc_crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.edge.kafka_in import batches, layout, scan
+from monitor.edge.kafka_in import batches, checksum, layout, scan
 from monitor.edge.kafka_in.batches import CorruptBatchError, Kept, keep_bytes, read
+from monitor.edge.kafka_in.checksum import AVAILABLE, Checksums
 
 NOW_MS = 1_790_000_000_000
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
@@ -113,6 +114,7 @@ def scanned(monkeypatch):
     monkeypatch.setattr(scan, "scan", counted)
     monkeypatch.setattr(batches, "RECORDS_MIN", 1)
     monkeypatch.setattr(batches, "RECORDS_A_BATCH_MIN", 0)
+    monkeypatch.setattr(batches, "CHECK_BYTES_MIN", 0)
     return taken
 
 
@@ -220,6 +222,22 @@ def test_beside_a_client_that_is_not_known_it_says_so_and_reads_by_its_parser(mo
     assert "0.14.99 is not known from inside" in caplog.text
     monkeypatch.setattr(scan, "scan", lambda *_: pytest.fail("the bytes are not to be seen"))
     assert said(fetcher.MemoryRecords(plain(500)), 0)[1] == list(range(500))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(min_size=22, max_size=300), st.integers(0, 9), st.data())
+def test_a_checksum_is_the_clients_wherever_the_bytes_lie(content, at, data):
+    raw = bytearray(bytes(at) + content)
+    struct.pack_into(">I", raw, at + 17, calc_crc32c(bytes(raw[at + 21 :])))
+    assert Checksums(bytes(raw)).is_right(at, len(raw)) is AVAILABLE
+    if len(content) > 22:
+        raw[data.draw(st.integers(at + 21, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
+        assert not Checksums(bytes(raw)).is_right(at, len(raw))
+
+
+def test_where_the_processor_cannot_check_the_client_does(monkeypatch, scanned):
+    monkeypatch.setattr(checksum, "AVAILABLE", False)
+    assert said(Kept(plain(100)), 0)[1] == list(range(100))
 
 
 def test_an_empty_fetch_holds_nothing():
