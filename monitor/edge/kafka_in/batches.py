@@ -271,11 +271,11 @@ def _table(raw: bytes, batches: list[_Batch]) -> tuple[bytes, NDArray[np.int64]]
 
 
 def _row(header: tuple[int, ...], begin: int, end: int, position: int) -> tuple[int, ...]:
-    """Of the compiled reader's table.  A count that the bytes cannot hold is the client's to refuse."""
+    """Of the compiled reader's table.  Nothing, or more than the bytes can hold, is for the client to say."""
     base_offset, _, _, _, _, attributes, _, first_ms, last_ms, _, _, _, count = header
     if attributes & CONTROL_BIT:  # a mark of a transaction is no record
         begin, count = end, 0
-    elif not 0 <= count <= (end - begin) // layout.RECORD_BYTES_MIN:
+    elif not 0 < count <= (end - begin) // layout.RECORD_BYTES_MIN:
         count = layout.NOT_PLAIN
     return begin, end, count, base_offset, first_ms, last_ms, attributes & APPENDED_BIT, position
 

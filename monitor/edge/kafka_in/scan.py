@@ -4,7 +4,7 @@
 
 It never says that a batch is broken.  A number over nine bytes, a length that does not fit, a header's
 name beyond ASCII: it stops there, and the client's own parser decides about that batch.  So what it
-accepts must be what the client accepts, with the same bytes (test_batches holds both together).
+accepts must be what the client accepts, with the same bytes (test_kafka_batches holds both together).
 
 It eats what strangers send: array bounds are checked in service too.
 """
