@@ -13,7 +13,8 @@ from aiokafka.errors import RecordTooLargeError
 from monitor.core.inputs import LinkChanged
 from monitor.edge.embedded import EmbeddedKafka
 from monitor.edge.kafka_in import Chunk, Gap, KafkaIn, Source, Started
-from monitor.edge.kafka_in.drain import CorruptBatchError, Drain
+from monitor.edge.kafka_in.batches import CorruptBatchError
+from monitor.edge.kafka_in.drain import Drain
 
 TOPIC = "trading.telemetry.v1"
 DEADLINE_S = 15

@@ -19,8 +19,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndTimestamp
 
-from monitor.edge.kafka_in.drain import Part
 from monitor.edge.kafka_in.metadata import TopicNow
+from monitor.edge.kafka_in.part import Part
 from tests.world.loop import PROCESS
 
 REQUEST_S: Final = 2.0  # after it a producer says that nothing was answered
@@ -219,7 +219,7 @@ class Consumer:
         following = log.read(last + 1, 1)
         after = following[0].offset if following else max(log.end, last + 1)
         self._positions[partition] = after
-        return Part(
+        return Part.of(
             partition.topic,
             partition.partition,
             [record.value or b"" for record in records],

@@ -19,9 +19,11 @@ from aiokafka.client import ConnectionGroup
 from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError, RecordTooLargeError
 
 from monitor.core.inputs import LinkChanged
-from monitor.edge.kafka_in.drain import NS_PER_MS, CorruptBatchError, Drain, Part, chunks
+from monitor.edge.kafka_in.batches import CorruptBatchError
+from monitor.edge.kafka_in.drain import NS_PER_MS, Drain
 from monitor.edge.kafka_in.facts import Fact, Gap, Key, Lag, Source, Started
 from monitor.edge.kafka_in.metadata import TopicNow, TopicsQuestion, topics_in
+from monitor.edge.kafka_in.part import Part, chunks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -134,7 +136,7 @@ class KafkaIn:
                 self._lost(drain, repr(broken))
                 continue
             parts = [part for part in parts if self._took(part)]
-            if sum(len(part.values) for part in parts) >= BUSY_RECORDS:
+            if sum(map(len, parts)) >= BUSY_RECORDS:
                 # While these are judged the broker shall already fetch the next: the client's tasks need some
                 # turns of the loop to ask for them.
                 for _ in range(FETCH_TURNS):
@@ -153,7 +155,7 @@ class KafkaIn:
         self.positions[key] = part.next_offset
         self.ends[key] = part.end_offset
         self._corrupt.pop(key, None)
-        if part.values:
+        if len(part):
             self._last_arrived_ns[key] = int(part.arrived_ns[-1])
         return True
 
