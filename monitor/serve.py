@@ -21,6 +21,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from monitor.certifying import Certifying
 from monitor.core import journal
 from monitor.core.engine import Engine
 from monitor.core.inputs import CommandSettled, Input, LinkChanged, MessageRefused, TimePassed
@@ -123,6 +124,7 @@ class Monitor:
         _settle_garbage()
         self.audit = self.outside.open_audit(self._signer)
         self.metrics = self._make_metrics()
+        self._certifying = Certifying(self.config, self.clock, self.metrics, self.tell)
         self.saving = Saving(
             self.outside.open_store(), self.audit, self.clock, self.log, self.metrics,
             self._flush, self.tell, lambda: self.kafka_in.topic_ids,
@@ -217,7 +219,8 @@ class Monitor:
             self._runners.append(tasks.create_task(self._kept_running(name, work)))
         self.reloading = Reloading(config, self.clock, self.metrics, self.tell)
         judging = (self.feed.run(), self._read_roads(halts_in), self._read_mqtt(mqtt), self._tick())
-        for task in (*judging, self._kept_running("reloading", self.reloading.run)):
+        watching = (("reloading", self.reloading.run), ("certificates", self._certifying.run))
+        for task in (*judging, *(self._kept_running(name, work) for name, work in watching)):
             self._judging.append(tasks.create_task(task))
         self._supervisor.ready()
         self.ready.set()
@@ -271,6 +274,8 @@ class Monitor:
             self._telling = False
 
     def _handle(self, happened: Input) -> None:
+        if isinstance(happened, LinkChanged):
+            happened = self._certifying.explained(happened)
         catching_up = self.engine.sequencer.is_catching_up
         commands = self.engine.handle(happened)
         catching_up = catching_up or self.engine.sequencer.is_catching_up

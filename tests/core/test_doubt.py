@@ -142,3 +142,13 @@ def test_a_trail_that_is_not_written_degrades_and_pages_after_two_seconds():
     book >> down(book, "audit_disk") >> wait(1.8) << None
     book >> wait(1.2) << Page("audit-disk")
     book >> wait(1) << Lease("degraded") >> up(book, "audit_disk") >> wait(1) << [Lease("judging")]
+
+
+def test_a_certificate_that_ends_soon_is_a_page_with_its_date_and_no_doubt():
+    book = a_book()
+    link = "certificate kafka client"
+    book >> LinkChanged(link, False, book.now, "it ends 2026-12-01") >> wait(0.1)
+    book << Page("it ends 2026-12-01", "self")
+    book >> wait(3)
+    assert book.engine.doubt.status()[0] == "judging"
+    book >> up(book, link) >> wait(0.1) << Page(f"{link}: over", resolved=True)

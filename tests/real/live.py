@@ -42,6 +42,7 @@ env = "{env}"
 issuer = "{issuer}"
 [kafka]
 bootstrap_servers = "{kafka}"
+{kafka_more}
 inputs = [{{ topic = "{telemetry}" }}, {{ topic = "{reference}", kinds = ["mark", "instrument"] }}]
 [mqtt]
 host = "localhost"
@@ -91,7 +92,7 @@ class Live:
     """One monitor's files and its process, whose life may be ended and begun again.
 
     `kafka_by` and `mqtt_by`: where the monitor alone finds the brokers, for a proxy between them.
-    `more` follows in its configuration, `environment` in its process.
+    `kafka_more` belongs to the configuration's [kafka], `more` follows at its end, `environment` is the process's.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Live:
         issuer: str = ISSUER,
         kafka_by: str = "",
         mqtt_by: int = 0,
+        kafka_more: str = "",
         more: str = "",
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -129,7 +131,7 @@ class Live:
             CONFIG.format(
                 site=SITE, env=ENV, issuer=issuer, kafka=kafka_by or kafka, telemetry=TELEMETRY,
                 reference=REFERENCE, mqtt_port=mqtt_by or (mosquitto.port if mosquitto else free_port()),
-                mqtt_more=login, folder=folder, audit=self.audit, http_port=self.http_port,
+                kafka_more=kafka_more, mqtt_more=login, folder=folder, audit=self.audit, http_port=self.http_port,
                 alertmanagers=json.dumps([alertmanager] * bool(alertmanager)),
             )
             + more
