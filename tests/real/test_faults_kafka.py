@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import statistics
 import time
 
 import pytest
@@ -14,6 +15,7 @@ pytestmark = [pytest.mark.real("kafka", "mosquitto"), pytest.mark.slow]
 
 CLEAN = "P{n} C A F B done"
 SAID_S_MAX = 2
+BLIND_S_MAX = 2.1  # 2 s and the clock's tick
 LOOKED_S_MAX = 5  # that a topic is another one is asked each two seconds
 SKEWED_S = 3
 HEARD_S_MAX = 30  # a whole window of ten seconds, and the one that it falls into
@@ -30,11 +32,54 @@ async def live(kafka_own, mosquitto, tmp_path):
         assert await live.terminate() == 143
 
 
+@pytest.fixture
+async def live_behind(kafka_own, mosquitto, tmp_path):
+    """A monitor whose Kafka is behind a proxy, and the proxy."""
+    kafka_own.create_topic(TELEMETRY)
+    kafka_own.create_topic(REFERENCE)
+    with place_of_its_own(tmp_path / "monitor") as folder:
+        async with kafka_own.proxy() as proxy:
+            behind = f"127.0.0.1:{proxy.port}"
+            live = Live(folder, kafka_own.bootstrap_servers, mosquitto, kafka_by=behind)
+            await live.start()
+            yield live, proxy
+            assert await live.terminate() == 143
+
+
 async def gap(live, why):
     """The trail's record of it: which offsets will never be judged."""
     await until(lambda: [lost for lost in live.lines("records.lost") if lost["why"] == why], why)
     (lost,) = [lost for lost in live.lines("records.lost") if lost["why"] == why]
     return lost["topic"], lost["first"], lost["end"]
+
+
+async def judging(gateway):
+    """It sees all now, and a breath ago too."""
+    await gateway.next(time.monotonic(), "lease", status="judging")
+
+
+async def test_a_kafka_that_is_deaf_or_stands_still_is_blindness_within_two_seconds(
+    live_behind, kafka_own, measured
+):
+    """From the cut to the lease that a gateway hears by MQTT, also where reading has hardly begun; no halt by it."""
+    live, proxy = live_behind
+    blind_s, back_s = [], []
+    async with Listener(live) as gateway:
+        for way in ("deaf", "still") * 3:
+            await judging(gateway)
+            cut_s = time.monotonic()
+            if way == "deaf":
+                proxy.swallowing = True
+            else:
+                kafka_own.freeze(1)
+            blind_s.append((await gateway.next(cut_s, "lease", status="blind"))[0])
+            proxy.swallowing = False
+            proxy.reset()
+            kafka_own.thaw(1)
+            back_s.append((await gateway.next(time.monotonic(), "lease", status="judging"))[0])
+        assert gateway.of("halt") == []
+    measured(blind_s=statistics.median(blind_s), blind_s_max=max(blind_s), judging_again_s=max(back_s))
+    assert statistics.median(blind_s) < BLIND_S_MAX
 
 
 async def test_what_retention_took_and_a_topic_made_again_are_gaps_with_their_offsets(

@@ -214,22 +214,25 @@ class KafkaIn:
                 now_s = time.monotonic()
                 # Blocked or stopped ourselves: nobody else was silent meanwhile.
                 excused_s = max(0.0, now_s - last_s - 2 * UPKEEP_S)
-                last_s = now_s
+                looked_s, last_s = last_s, now_s
                 if looking is None or (looking.done() and now_s >= look_s):
                     # Beside the upkeep: a dead broker may keep the question open for seconds.
                     looking = tasks.create_task(self._look(consumer))
                     look_s = now_s + LOOK_EVERY_S
                 if self._troubled:
                     await self._settle(consumer)
-                quiet_s = self._listen(consumer, drain, excused_s)
+                quiet_s = self._listen(consumer, drain, excused_s, looked_s + excused_s)
                 if quiet_s >= MUTE_S and now_s - built_s >= MUTE_S:
                     self._lost(drain, f"no answer for {quiet_s:.0f} s")
                 await asyncio.sleep(UPKEEP_S)
             if looking is not None:
                 looking.cancel()
 
-    def _listen(self, consumer: AIOKafkaConsumer, drain: Drain, excused_s: float) -> float:
-        """Who answers; returns the longest silence of a partition, in seconds."""
+    def _listen(self, consumer: AIOKafkaConsumer, drain: Drain, excused_s: float, looked_s: float) -> float:
+        """Who answers; returns the longest silence of a partition, in seconds.
+
+        An answer came at some time since `looked_s`: silence counts from there, and is never said late.
+        """
         now_s = time.monotonic()
         quiet_s = 0.0
         for partition in consumer.assignment():
@@ -237,7 +240,7 @@ class KafkaIn:
             stamp = consumer.last_poll_timestamp(partition)
             if stamp != self._stamps.get(key) or drain.pending(partition):
                 self._stamps[key] = stamp
-                self._heard_s[key] = now_s
+                self._heard_s[key] = looked_s
                 if stamp is not None:
                     end = consumer.highwater(partition)
                     if end is not None:
@@ -264,7 +267,6 @@ class KafkaIn:
                 self._say(f"{topic}/*", up=False, detail="no such topic, or not allowed to see it")
                 wanted |= {key for key in self.positions if key[0] == topic}
                 continue
-            self._say(f"{topic}/*", up=True)
             known = self.topic_ids.get(topic, b"")
             if now.id:
                 self.topic_ids[topic] = now.id
@@ -286,6 +288,10 @@ class KafkaIn:
                 self._tell(started)
         self._known_topics |= {key[0] for key in self.positions}
         self._assign(consumer)
+        unbegun = {key[0] for key in wanted - self.positions.keys()}
+        for topic in self._sources:
+            if topic in topics and topic not in unbegun:
+                self._say(f"{topic}/*", up=True)
 
     def _forget(self, topic: str) -> None:
         """A topic of the same name that is another: all that we held offsets of is gone."""
@@ -332,6 +338,7 @@ class KafkaIn:
             return Started(*key, self._start[key], "snapshot")
         since_ns = self._sources[key[0]].since_ns
         later = key[0] in self._known_topics
+        asked_s = time.monotonic()
         try:
             async with asyncio.timeout(LOOKUP_S_MAX):
                 first, end = await _bounds(consumer, key)
@@ -347,7 +354,8 @@ class KafkaIn:
                     return Started(*key, first, "beginning")
                 return Started(*key, end, "nothing_since")
         except (KafkaError, OSError, TimeoutError) as broken:
-            self._say(f"{key[0]}/{key[1]}", up=False, detail=f"no answer where to begin: {broken!r}")
+            link, detail = f"{key[0]}/{key[1]}", f"no answer where to begin: {broken!r}"
+            self._say(link, up=False, detail=detail, for_s=time.monotonic() - asked_s)
             return None
 
     # -- offsets that are not there
