@@ -7,6 +7,7 @@ certificates (`tls_servers`).  Administration goes through librdkafka's client, 
 
 import asyncio
 import functools
+import json
 import shutil
 import subprocess
 import uuid
@@ -180,6 +181,30 @@ class Kafka:
     def add_partitions(self, topic: str, total: int) -> None:
         new = NewPartitions(topic, total)
         self._admin_client().create_partitions([new])[topic].result(ADMIN_SECONDS_MAX)
+
+    async def reassign(self, topic: str, partition: int, replicas: list[int]) -> None:
+        """As an administrator does, by Kafka's own program; returns when no other node has that partition."""
+        moved = {"topic": topic, "partition": partition, "replicas": replicas}
+        plan = self._folder / "reassignment.json"
+        plan.write_text(json.dumps({"version": 1, "partitions": [moved]}))
+        tool = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"
+        words = ["--bootstrap-server", self.bootstrap_servers, "--reassignment-json-file", str(plan)]
+        done = await asyncio.to_thread(
+            subprocess.run, self._java(tool, *words, "--execute"), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        async with asyncio.timeout(READY_SECONDS_MAX):
+            while set((await asyncio.to_thread(self._partition, topic, partition)).replicas) != set(replicas):
+                await asyncio.sleep(0.1)
+
+    async def in_sync_are(self, topic: str, partition: int, nodes: set[int]) -> None:
+        async with asyncio.timeout(READY_SECONDS_MAX):
+            while await asyncio.to_thread(self.in_sync, topic, partition) != nodes:
+                await asyncio.sleep(0.1)
+
+    def data(self, node: int) -> Path:
+        """Where its logs lie."""
+        return self.servers[node].folder / "data"
 
     def delete_topic(self, topic: str) -> None:
         self._admin_client().delete_topics([topic], operation_timeout=ADMIN_SECONDS_MAX)[topic].result(

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from monitor.core.roads import COMMANDS, road_of
 from monitor.edge import keys
 from monitor.edge.audit import BadTrail, read
 from monitor.gateway import Gate
+from tests.real.kafka import Kafka
 from tests.real.mosquitto import Mosquitto
 from tests.real.ports import free_port
 from tests.real.server import Server, alive
@@ -258,6 +259,30 @@ class Live:
             while not (found := await self.halts()):
                 await asyncio.sleep(0.2)
         return found[0]
+
+
+@contextlib.asynccontextmanager
+async def monitor_on(
+    kafka: Kafka,
+    mosquitto: Mosquitto,
+    folder: Path,
+    *,
+    partitions: int = 1,
+    replicas: int | None = None,
+    topic: Mapping[str, str] | None = None,
+    **options: Any,
+) -> AsyncIterator[Live]:
+    """The topics made, and a monitor of its own folder that reads them; at the end it goes when it is asked to.
+
+    `topic`: settings of the telemetry's; `options` are `Live`'s.
+    """
+    kafka.create_topic(TELEMETRY, partitions, replicas=replicas, config=topic)
+    kafka.create_topic(REFERENCE)
+    with place_of_its_own(folder) as place:
+        live = Live(place, kafka.bootstrap_servers, mosquitto, **options)
+        await live.start()
+        yield live
+        assert await live.terminate() == 143
 
 
 class Listener:

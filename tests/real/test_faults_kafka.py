@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from tests.real.faketime import Beating
-from tests.real.live import REFERENCE, TELEMETRY, Listener, Live, place_of_its_own, until
+from tests.real.live import TELEMETRY, Listener, monitor_on, until
 
 pytestmark = [pytest.mark.real("kafka", "mosquitto"), pytest.mark.slow]
 
@@ -23,27 +23,17 @@ HEARD_S_MAX = 30  # a whole window of ten seconds, and the one that it falls int
 
 @pytest.fixture
 async def live(kafka_own, mosquitto, tmp_path):
-    kafka_own.create_topic(TELEMETRY)
-    kafka_own.create_topic(REFERENCE)
-    with place_of_its_own(tmp_path / "monitor") as folder:
-        live = Live(folder, kafka_own.bootstrap_servers, mosquitto)
-        await live.start()
+    async with monitor_on(kafka_own, mosquitto, tmp_path / "monitor") as live:
         yield live
-        assert await live.terminate() == 143
 
 
 @pytest.fixture
 async def live_behind(kafka_own, mosquitto, tmp_path):
     """A monitor whose Kafka is behind a proxy, and the proxy."""
-    kafka_own.create_topic(TELEMETRY)
-    kafka_own.create_topic(REFERENCE)
-    with place_of_its_own(tmp_path / "monitor") as folder:
-        async with kafka_own.proxy() as proxy:
-            behind = f"127.0.0.1:{proxy.port}"
-            live = Live(folder, kafka_own.bootstrap_servers, mosquitto, kafka_by=behind)
-            await live.start()
+    async with kafka_own.proxy() as proxy:
+        behind = f"127.0.0.1:{proxy.port}"
+        async with monitor_on(kafka_own, mosquitto, tmp_path / "monitor", kafka_by=behind) as live:
             yield live, proxy
-            assert await live.terminate() == 143
 
 
 async def gap(live, why):

@@ -16,8 +16,10 @@ import numpy as np
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import KafkaError
 
+from monitor.edge.kafka_in.fencing import FencingClient
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from aiokafka import AIOKafkaConsumer, TopicPartition
     from numpy.typing import NDArray
@@ -79,11 +81,13 @@ def chunks(parts: list[Part]) -> Iterator[Chunk]:
 
 
 class Drain:
-    """The fetched records of one consumer."""
+    """The fetched records of one consumer, whose fetches say by which leaders' logs they are meant."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, epochs: Mapping[tuple[str, int], int]) -> None:
         self._consumer = consumer
         self._fetcher: Any = consumer._fetcher
+        self._fetcher._client = client = FencingClient(self._fetcher._client, epochs)
+        self.fenced = client.fenced  # partitions whose leader is another, and the node that it is
 
     async def wait(self, timeout_s: float) -> None:
         """Until something was fetched, or the time is over."""

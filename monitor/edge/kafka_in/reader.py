@@ -21,6 +21,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 from monitor.core.inputs import LinkChanged
 from monitor.edge.kafka_in.drain import NS_PER_MS, CorruptBatchError, Drain, Part, chunks
 from monitor.edge.kafka_in.facts import Fact, Gap, Key, Lag, Source, Started
+from monitor.edge.kafka_in.fencing import led_anew
 from monitor.edge.kafka_in.metadata import TopicNow, TopicsQuestion, topics_in
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class KafkaIn:
         self._heard_s: dict[Key, float] = {}
         self._stamps: dict[Key, int | None] = {}
         self._up: dict[str, bool] = {}  # link -> last said
+        self._epochs: dict[Key, int] = {}  # of the leader from whose log our position is
         self._troubled: dict[Key, Exception] = {}
         self._corrupt: dict[Key, int] = {}  # how often the batch at this position was broken
         self._facts: deque[Fact] = deque()
@@ -187,7 +189,7 @@ class KafkaIn:
                         retry_backoff_ms=100,
                     )
                     await consumer.start()
-                self._drain = Drain(consumer)
+                self._drain = Drain(consumer, self._epochs)
                 for topic in self._sources:  # connected is not read: nothing is known until it was looked at
                     self._say(f"{topic}/*", up=False, detail="its reading has not begun")
                 self._say(self._link, up=True)
@@ -221,6 +223,8 @@ class KafkaIn:
                     look_s = now_s + LOOK_EVERY_S
                 if self._troubled:
                     await self._settle(consumer)
+                if drain.fenced:
+                    await self._follow_leaders(consumer, drain.fenced)
                 quiet_s = self._listen(consumer, drain, excused_s, looked_s + excused_s)
                 if quiet_s >= MUTE_S and now_s - built_s >= MUTE_S:
                     self._lost(drain, f"no answer for {quiet_s:.0f} s")
@@ -279,6 +283,7 @@ class KafkaIn:
             mine = now.partitions if self._only is None or source.whole else now.partitions & self._only
             wanted |= {(topic, partition) for partition in mine}
         for key in self.positions.keys() - wanted:
+            self._epochs.pop(key, None)
             self._tell(Gap(*key, self.positions.pop(key), 0, "partition_gone"))
         new = wanted - self.positions.keys()
         begun = await asyncio.gather(*(self._begin(consumer, key) for key in sorted(new)))
@@ -286,6 +291,10 @@ class KafkaIn:
             if started is not None:
                 self.positions[key] = started.offset
                 self._tell(started)
+        for topic, partition in self.positions:
+            epoch = topics[topic].epochs.get(partition) if topic in topics else None
+            if epoch is not None:
+                self._epochs.setdefault((topic, partition), epoch)
         self._known_topics |= {key[0] for key in self.positions}
         self._assign(consumer)
         unbegun = {key[0] for key in wanted - self.positions.keys()}
@@ -295,6 +304,8 @@ class KafkaIn:
 
     def _forget(self, topic: str) -> None:
         """A topic of the same name that is another: all that we held offsets of is gone."""
+        for key in [key for key in self._epochs if key[0] == topic]:
+            del self._epochs[key]
         for key in [key for key in self.positions if key[0] == topic]:
             self._start.pop(key, None)
             self._tell(Gap(*key, self.positions.pop(key), 0, "recreated"))
@@ -378,6 +389,19 @@ class KafkaIn:
                     self._skip(consumer, key, error.end, "corrupt")
             else:
                 self._say(f"{key[0]}/{key[1]}", up=False, detail=repr(error))
+
+    async def _follow_leaders(self, consumer: AIOKafkaConsumer, fenced: dict[Key, int]) -> None:
+        """Where another leader's log is shorter than what we read of the one before it, that is a gap."""
+        for key in list(fenced):
+            node_id, epoch = fenced.pop(key), self._epochs.get(key)
+            if epoch is None:
+                continue
+            found = await led_anew(consumer, key, node_id, epoch, self.topic_ids.get(key[0], b""))
+            if found is None or key not in self.positions:
+                continue  # the next fetch says it again
+            self._epochs[key], end = found
+            if end is not None and end < self.positions[key]:
+                self._skip(consumer, key, end, "truncated")
 
     async def _find_again(self, consumer: AIOKafkaConsumer, key: Key, position: int) -> None:
         try:
