@@ -32,6 +32,7 @@ from monitor.edge.audit import RawRecord
 from monitor.edge.kafka_in import Chunk, KafkaIn, Source
 from monitor.edge.keys import KeyProblem, load_keyring, load_signer, signer_from_env
 from monitor.edge.metrics import Metrics
+from monitor.edge.resolver import ResolvingLoop
 from monitor.edge.systemd import Systemd
 from monitor.edge.watchdog import Watchdog
 from monitor.feeding import Feed, OnRecords
@@ -63,7 +64,8 @@ EVIDENCE_AFTER_S: Final = 1.0  # a client is built for it, and the halt goes fir
 def run(config: Config, *, partitions: frozenset[int] | None = None) -> int:
     """Watch until SIGTERM or SIGINT; returns the exit status."""
     logs.configure()
-    return asyncio.run(_until_signal(config, partitions))
+    with asyncio.Runner(loop_factory=ResolvingLoop) as runner:
+        return runner.run(_until_signal(config, partitions))
 
 
 async def _until_signal(config: Config, partitions: frozenset[int] | None) -> int:
