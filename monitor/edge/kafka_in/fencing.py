@@ -141,6 +141,7 @@ async def led_anew(
     The end is None where the broker cannot say.  A topic of another id is the look's affair.
     """
     client, (topic, partition) = consumer._client, key
+    now = None
     try:
         async with asyncio.timeout(ANSWER_S_MAX):
             # On a connection of its own: the fetch's may be waiting for records.
@@ -151,7 +152,7 @@ async def led_anew(
             question = EpochEndQuestion(key, now.epochs[partition], epoch)
             answer = await client.send(node_id, question, group=ConnectionGroup.COORDINATION)
     except (NotImplementedError, IncompatibleBrokerVersion):
-        return epoch + 1, None
+        return None if now is None else (now.epochs[partition], None)
     except (KafkaError, OSError, TimeoutError):
         return None
     ((_, ((error, _, _, end),)),) = answer.topics
