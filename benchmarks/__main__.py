@@ -10,7 +10,7 @@ import json
 import sys
 from typing import Final
 
-ALL: Final = ("decode", "stages", "memory", "snapshot", "throughput", "latency")
+ALL: Final = ("decode", "stages", "memory", "snapshot", "throughput", "latency", "stuck", "outage")
 
 
 def main() -> None:

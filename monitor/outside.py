@@ -27,6 +27,7 @@ from monitor.edge.mqtt_out import Broker, Message, MqttOut
 from monitor.edge.mqtt_out import Outcome as MqttOutcome
 from monitor.edge.pager import Alertmanager, Webhook
 from monitor.edge.pager import Outcome as PageOutcome
+from monitor.edge.resolver import addresses_of
 from monitor.edge.store import Store
 from monitor.edge.suspects import Suspects
 from monitor.settings import Config, ConfigError, Problem
@@ -171,4 +172,5 @@ def _clients(config: Config, boot: str) -> tuple[dict[str, Any], Broker]:
             config.source, [Problem("kafka or mqtt", str(wrong), "name PEM files that belong together")]
         ) from wrong
     name = mqtt.client_id or f"knightwatch-{config.issuer}-{boot[:8]}"
-    return kafka, Broker(mqtt.host, mqtt.port, name, mqtt.username, mqtt_password(config), tls)
+    password = mqtt_password(config)
+    return kafka, Broker(mqtt.host, mqtt.port, name, mqtt.username, password, tls, addresses_of)

@@ -21,6 +21,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from monitor.certifying import Certifying
 from monitor.core import journal
 from monitor.core.commands import Halt
 from monitor.core.engine import Engine
@@ -32,6 +33,7 @@ from monitor.edge.audit import RawRecord
 from monitor.edge.kafka_in import Chunk, KafkaIn, Source
 from monitor.edge.keys import KeyProblem, load_keyring, load_signer, signer_from_env
 from monitor.edge.metrics import Metrics
+from monitor.edge.resolver import ResolvingLoop
 from monitor.edge.systemd import Systemd
 from monitor.edge.watchdog import Watchdog
 from monitor.feeding import Feed, OnRecords
@@ -63,7 +65,8 @@ EVIDENCE_AFTER_S: Final = 1.0  # a client is built for it, and the halt goes fir
 def run(config: Config, *, partitions: frozenset[int] | None = None) -> int:
     """Watch until SIGTERM or SIGINT; returns the exit status."""
     logs.configure()
-    return asyncio.run(_until_signal(config, partitions))
+    with asyncio.Runner(loop_factory=ResolvingLoop) as runner:
+        return runner.run(_until_signal(config, partitions))
 
 
 async def _until_signal(config: Config, partitions: frozenset[int] | None) -> int:
@@ -125,6 +128,7 @@ class Monitor:
         _settle_garbage()
         self.audit = self.outside.open_audit(self._signer)
         self.metrics = self._make_metrics()
+        self._certifying = Certifying(self.config, self.clock, self.metrics, self.tell)
         self.saving = Saving(
             self.outside.open_store(), self.audit, self.clock, self.log, self.metrics,
             self._flush, self.tell, lambda: self.kafka_in.topic_ids,
@@ -219,7 +223,8 @@ class Monitor:
             self._runners.append(tasks.create_task(self._kept_running(name, work)))
         self.reloading = Reloading(config, self.clock, self.metrics, self.tell)
         judging = (self.feed.run(), self._read_roads(halts_in), self._read_mqtt(mqtt), self._tick())
-        for task in (*judging, self._kept_running("reloading", self.reloading.run)):
+        watching = (("reloading", self.reloading.run), ("certificates", self._certifying.run))
+        for task in (*judging, *(self._kept_running(name, work) for name, work in watching)):
             self._judging.append(tasks.create_task(task))
         self._supervisor.ready()
         self.ready.set()
@@ -280,6 +285,8 @@ class Monitor:
             self._telling = False
 
     def _handle(self, happened: Input) -> None:
+        if isinstance(happened, LinkChanged):
+            happened = self._certifying.explained(happened)
         self._do_the_rest()
         catching_up = self.engine.sequencer.is_catching_up
         commands = self.engine.handle(happened)

@@ -18,6 +18,7 @@ from monitor.core.sources import Suspicion
 
 BLIND_NS: Final = 2_000_000_000
 DISK: Final = "audit_disk"  # the link to the trail's disk
+CERTIFICATE: Final = "certificate "  # begins the names of what is "down" when it soon ends; it blinds nobody
 FEED: Final = "kafka"  # the link whose loss makes us blind; "<topic>/<partition>" is a part of it
 UNDECODABLE_SHARE_MAX: Final = 0.01
 UNDECODABLE_WINDOW_NS: Final = 10_000_000_000
@@ -154,6 +155,10 @@ class Doubt:
         else:
             self._status = ("judging", (), ())
         wanted = blind | {what: reason for what, reason in degraded.items() if reason != "detector_fault"}
+        for link, (_, detail) in self._down.items():
+            if link.startswith(CERTIFICATE):
+                words[link] = detail
+                wanted[link] = "certificate"
         for what, reason in wanted.items():
             if what not in self._paged:
                 self._paged[what] = reason

@@ -23,7 +23,7 @@ from monitor.core.inputs import LinkChanged
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
 CONNECT_S_MAX: Final = 3.0
 ANSWER_S_MAX: Final = 2.0  # a PUBACK that is later: the connection is half-open
@@ -73,6 +73,9 @@ class Broker:
     username: str | None = None
     password: str | None = None
     tls: ssl.SSLContext | None = None
+    addresses_of: Callable[[str, int], Awaitable[list[tuple[Any, ...]]]] | None = (
+        None  # None: paho asks itself
+    )
 
 
 @dataclass(slots=True, eq=False)
@@ -245,6 +248,10 @@ class MqttOut:
 
     async def _enter(self, client: aiomqtt.Client) -> None:
         """Connect in aiomqtt's thread; while a resolver or a handshake holds that, no second one is begun."""
+        if self._broker.addresses_of is not None:
+            found = await self._broker.addresses_of(self._broker.host, self._broker.port)
+            paho: Any = client._client
+            paho._create_socket_connection = lambda: _connected(found)
         entering = asyncio.ensure_future(client.__aenter__())
         try:
             done, _ = await asyncio.wait({entering}, timeout=CONNECT_S_MAX)
@@ -391,6 +398,17 @@ def _unawaited(message: Message) -> Letter:
     letter = Letter(message, time.monotonic(), asyncio.get_running_loop().create_future())
     letter.waited_for = False
     return letter
+
+
+def _connected(found: list[tuple[Any, ...]]) -> socket.socket:
+    """In paho's thread: a connection to the first address that takes one; no name is asked for there."""
+    refused: OSError | None = None
+    for *_, address in found:
+        try:
+            return socket.create_connection(address[:2], ANSWER_S_MAX)
+        except OSError as broken:
+            refused = refused or broken
+    raise refused or OSError("it has no address")
 
 
 def _age_s(letter: Letter) -> float:

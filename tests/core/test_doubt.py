@@ -192,3 +192,13 @@ def test_who_was_stopped_does_not_know_what_came_meanwhile():
     book >> TimePassed(book.now, (), stopped_at) << Lease("degraded")
     book >> unseen(0.1, 0)
     assert status(book) == "judging"
+
+
+def test_a_certificate_that_ends_soon_is_a_page_with_its_date_and_no_doubt():
+    book = a_book()
+    link = "certificate kafka client"
+    book >> LinkChanged(link, False, book.now, "it ends 2026-12-01") >> wait(0.1)
+    book << Page("it ends 2026-12-01", "self")
+    book >> wait(3)
+    assert book.engine.doubt.status()[0] == "judging"
+    book >> up(book, link) >> wait(0.1) << Page(f"{link}: over", resolved=True)

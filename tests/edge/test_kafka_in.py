@@ -147,7 +147,7 @@ async def test_both_ways_out_of_the_client_say_the_same(kafka, producer):
 
     theirs, ours = await consumer(), await consumer()
     expected, values, offsets, times = [], [], [], []
-    drain = Drain(ours)
+    drain = Drain(ours, {})
     async with asyncio.timeout(DEADLINE_S):
         while len(expected) < 698:
             for records in (await theirs.getmany(timeout_ms=100)).values():

@@ -233,8 +233,9 @@ class Consumer:
 class Drain:
     """What was fetched, in the place of the reach into aiokafka's own queue."""
 
-    def __init__(self, consumer: Consumer) -> None:
+    def __init__(self, consumer: Consumer, _epochs: Mapping[tuple[str, int], int]) -> None:
         self._consumer = consumer
+        self.fenced: dict[tuple[str, int], int] = {}  # offsets alone tell here of a log that was cut
 
     async def wait(self, timeout_s: float) -> None:
         try:

@@ -16,10 +16,11 @@ from aiokafka.errors import KafkaError
 
 from monitor.edge.kafka_in import batches
 from monitor.edge.kafka_in.batches import CorruptBatchError
+from monitor.edge.kafka_in.fencing import FencingClient
 from monitor.edge.kafka_in.part import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -27,12 +28,14 @@ NS_PER_MS: Final = 1_000_000
 
 
 class Drain:
-    """The fetched records of one consumer."""
+    """The fetched records of one consumer, whose fetches say by which leaders' logs they are meant."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, epochs: Mapping[tuple[str, int], int]) -> None:
         batches.keep_bytes()
         self._consumer = consumer
         self._fetcher: Any = consumer._fetcher
+        self._fetcher._client = client = FencingClient(self._fetcher._client, epochs)
+        self.fenced = client.fenced  # partitions whose leader is another, and the node that it is
 
     async def wait(self, timeout_s: float) -> None:
         """Until something was fetched, or the time is over."""
