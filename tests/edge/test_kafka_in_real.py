@@ -57,7 +57,7 @@ async def test_what_is_read_is_what_the_clients_own_parser_reads(kafka, topic_na
     ours, theirs = [], []
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="none")
     await consumer.start()
-    drain = Drain(consumer)
+    drain = Drain(consumer, {})
     partition = TopicPartition(topic_name, 0)
     consumer.assign([partition])
     async with asyncio.timeout(30):
