@@ -10,7 +10,9 @@ import json
 import sys
 from typing import Final
 
-ALL: Final = ("decode", "stages", "memory", "snapshot", "throughput", "latency", "scoreboard")
+ALL: Final = (
+    "decode", "stages", "memory", "snapshot", "throughput", "latency", "stuck", "outage", "scoreboard"
+)
 
 
 def main() -> None:

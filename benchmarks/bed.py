@@ -38,11 +38,11 @@ LIMITS: Final = (  # of the contract's example; one order is worth at most $8,00
 
 
 class Bed:
-    """One Kafka broker and one mosquitto, in a folder."""
+    """One Kafka broker, or three, and one mosquitto, in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nodes: int = 1) -> None:
         self.folder = folder
-        self.kafka = Kafka(folder, jvm=JVM)
+        self.kafka = Kafka(folder, nodes=nodes, jvm=JVM)
         self.mosquitto = Mosquitto(folder)
         pinned = [keygen(folder / "monitor.key", "monitor-1", Role.MONITOR)]
         (folder / "pinned.toml").write_text("\n".join(key.toml for key in pinned))

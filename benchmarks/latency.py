@@ -67,9 +67,9 @@ def run(trials: int = 40, blocks: int = 8) -> dict[str, Any]:
     said: dict[str, dict[str, Any]] = {
         which: {
             "trials": len(found),
-            "p50_ms": _quantile(found, 0.5),
-            "p99_ms": _quantile(found, 0.99),
-            "p50_ms_of_blocks": spread(_quantile(sorted(one), 0.5) for one in seen[which]),
+            "p50_ms": quantile(found, 0.5),
+            "p99_ms": quantile(found, 0.99),
+            "p50_ms_of_blocks": spread(quantile(sorted(one), 0.5) for one in seen[which]),
         }
         for which, found in pooled.items()
     }
@@ -83,7 +83,7 @@ def run(trials: int = 40, blocks: int = 8) -> dict[str, Any]:
     }
 
 
-def _quantile(ordered: list[float], share: float) -> float:
+def quantile(ordered: list[float], share: float) -> float:
     """The smallest value that at least this share is not above."""
     return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
 
@@ -145,9 +145,9 @@ def _block(bed: Bed, name: str, trials: int) -> dict[str, list[float]]:
     producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
     log = configuration.with_name("monitor.log")
     with (
-        _running("-m", "benchmarks.latency", "background", servers, topic),
-        _running("-m", "benchmarks.latency", "hop", servers, topic),
-        _running("-c", "from monitor.cli import main; main()", "run", "-c", configuration, log=log),
+        running("-m", "benchmarks.latency", "background", servers, topic),
+        running("-m", "benchmarks.latency", "hop", servers, topic),
+        running("-c", "from monitor.cli import main; main()", "run", "-c", configuration, log=log),
     ):
         try:
             assert sight.wait("lease", 120), log.read_text()[-2_000:]
@@ -168,28 +168,29 @@ def _block(bed: Bed, name: str, trials: int) -> dict[str, list[float]]:
 def _trial(producer: Producer, topic: str, number: int, sight: Sight) -> bool:
     """One record for the monitor, then one for the hop; whether both answered."""
     began = time.monotonic()
-    *before, last = _story(number)
+    *before, last = story(number)
     for after_s, record in before:
         time.sleep(max(0.0, began + after_s - time.monotonic()))
-        producer.produce(topic, _told(record), partition=0)
+        producer.produce(topic, stamped(record), partition=0)
         producer.flush(5)
     time.sleep(max(0.0, began + SETUP_S - time.monotonic()))
-    producer.produce(topic, _told(last[1]), key=f"tip/{number}", partition=0)
+    producer.produce(topic, stamped(last[1]), key=f"tip/{number}", partition=0)
     producer.flush(5)
     time.sleep(max(0.0, began + SETUP_S + TURN_S - time.monotonic()))
     producer.produce(
-        topic, _told({"kind": "error", "host": "t", "reason": "hop"}), key=f"tap/{number}", partition=0
+        topic, stamped({"kind": "error", "host": "t", "reason": "hop"}), key=f"tap/{number}", partition=0
     )
     producer.flush(5)
     answered = sight.wait(f"halt/{number}", ANSWER_S_MAX) and sight.wait(f"hop/{number}", ANSWER_S_MAX)
     return answered and {f"tip/{number}", f"tap/{number}"} <= sight.at.keys()
 
 
-def _told(record: dict[str, Any]) -> bytes:
+def stamped(record: dict[str, Any]) -> bytes:
+    """As it is told now."""
     return json.dumps({**record, "ts": time.time_ns()}).encode()
 
 
-def _story(number: int) -> list[tuple[float, dict[str, Any]]]:
+def story(number: int) -> list[tuple[float, dict[str, Any]]]:
     """(seconds after the beginning, record); the last one tips it.  Who is accused is this trial's alone."""
     kind = KINDS[number % len(KINDS)]
     order = {"kind": "order_new", "side": "buy", "symbol": "SYM001", "venue": "NYSE", "order_type": "limit",
@@ -213,7 +214,8 @@ def _story(number: int) -> list[tuple[float, dict[str, Any]]]:
 
 
 @contextmanager
-def _running(*words: object, log: Path | None = None) -> Iterator[None]:
+def running(*words: object, log: Path | None = None) -> Iterator[None]:
+    """A process of its own, ended behind us."""
     said = log.open("wb") if log else subprocess.DEVNULL
     process = subprocess.Popen(
         [sys.executable, *map(str, words)], cwd=ROOT, stdout=said, stderr=subprocess.STDOUT

@@ -43,7 +43,7 @@ def run(minutes: float = 30) -> dict[str, Any]:
         for name in ("busy", "idle"):
             topic = f"soak.{name}"
             bed.kafka.create_topic(topic, PARTITIONS)
-            monitors[name] = _begin(bed.configuration(name, topic=topic))
+            monitors[name] = begin(bed.configuration(name, topic=topic))
         speaker = subprocess.Popen(
             [sys.executable, "-c", FLOW, bed.kafka.bootstrap_servers, "soak.busy"], cwd=ROOT
         )
@@ -53,7 +53,7 @@ def run(minutes: float = 30) -> dict[str, Any]:
             while time.monotonic() < until_s:
                 time.sleep(LOOK_EVERY_S)
                 for name, (process, port) in monitors.items():
-                    seen[name].append(_look(process, port))
+                    seen[name].append(look(process, port))
         finally:
             for process in (speaker, *(process for process, _ in monitors.values())):
                 process.send_signal(signal.SIGTERM)
@@ -82,10 +82,11 @@ def speak(bootstrap_servers: str, topic: str) -> None:
         time.sleep(0.01)
 
 
-def _begin(configuration: Path) -> tuple[subprocess.Popen[bytes], int]:
+def begin(configuration: Path, planted: str = "") -> tuple[subprocess.Popen[bytes], int]:
+    """A monitor and the port of its page; `planted`: what it executes before it is one."""
     log = configuration.with_name("monitor.log")
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN, "run", "-c", str(configuration)],
+        [sys.executable, "-c", f"{planted}\n{RUN}", "run", "-c", str(configuration)],
         cwd=ROOT,
         stdout=log.open("wb"),
         stderr=subprocess.STDOUT,
@@ -99,25 +100,28 @@ def _begin(configuration: Path) -> tuple[subprocess.Popen[bytes], int]:
     raise RuntimeError(log.read_text()[-2_000:])
 
 
-def _look(process: subprocess.Popen[bytes], port: int) -> dict[str, float]:
+def look(process: subprocess.Popen[bytes], port: int) -> dict[str, float]:
+    """What it says of itself, and what the system says of it."""
     found = psutil.Process(process.pid)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         told = answer.read().decode()
     return {
         "at_s": time.monotonic(),
+        "cpu_s": sum(found.cpu_times()[:2]),
         "resident_mb": found.memory_info().rss / MB,
         "descriptors": found.num_fds(),
         "threads": found.num_threads(),
-        "tasks": _series(told, "knightwatch_tasks"),
-        "events": _series(told, "knightwatch_events_total"),
-        "halts": _series(told, "knightwatch_halts_open"),
+        "tasks": series(told, "knightwatch_tasks"),
+        "events": series(told, "knightwatch_events_total"),
+        "halts": series(told, "knightwatch_halts_open"),
         "lag_s": max(
             map(float, re.findall(r"^knightwatch_lag_seconds\{.*\} (\S+)", told, re.MULTILINE)), default=0.0
         ),
     }
 
 
-def _series(told: str, name: str) -> float:
+def series(told: str, name: str) -> float:
+    """One number of the page."""
     found = re.search(rf"^{name} (\S+)$", told, re.MULTILINE)
     return float(found[1]) if found else float("nan")
 

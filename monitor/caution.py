@@ -112,11 +112,7 @@ class Caution:
     def _cut(self, part: Part) -> Iterator[Part]:
         suspect = self._marked(part.topic, part.partition, part.offsets)
         for first, end in _runs(suspect):
-            following = int(part.offsets[end]) if end < len(part.values) else part.next_offset
-            yield Part(
-                part.topic, part.partition, part.values[first:end], part.offsets[first:end],
-                part.arrived_ns[first:end], following, part.end_offset,
-            )  # fmt: skip
+            yield part.cut(first, end)
 
     def _one_at_a_time(self, batch: Batch) -> Iterator[Batch]:
         """Rows for the engine: where the stream is cut changes nothing, so suspects may be judged alone."""

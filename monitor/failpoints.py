@@ -73,9 +73,11 @@ def failpoint(name: str) -> None:
         _pass(_armed)
 
 
-def poisonous(records: Iterable[bytes]) -> None:
+def poisonous(text: bytes, starts: Iterable[int], ends: Iterable[int]) -> None:
     """Records are about to be judged; the planted poison crashes as a kernel out of its bounds would."""
-    if _armed is not None and _armed.poison and any(_armed.poison in record for record in records):
+    if _armed is None or not _armed.poison:
+        return
+    if any(_armed.poison in text[start:end] for start, end in zip(starts, ends, strict=True)):
         os.kill(os.getpid(), signal.SIGSEGV)
 
 

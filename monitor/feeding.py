@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.names import PAD
 from monitor.caution import Caution
 from monitor.core.decode import Decoder
 from monitor.core.inputs import (
@@ -100,18 +99,18 @@ class Feed:
     def _fact_of(self, chunk: Chunk) -> tuple[RecordsArrived, int]:
         """What arrived, decoded; and how many records of it are of no kind that we know."""
         reads = [(self._part(read.topic, read.partition), read) for read in chunk.parts]
-        values = list(chain.from_iterable(read.values for _, read in reads))
         withheld = [one for part, read in reads for one in self._caution.withheld(part, read)]
-        parts = np.repeat([part for part, _ in reads], [len(read.values) for _, read in reads])
+        text, starts, stops = _joined(chunk)
+        parts = np.repeat([part for part, _ in reads], [len(read) for _, read in reads])
         offsets = np.concatenate([read.offsets for _, read in reads])
         arrived_ns = np.concatenate([read.arrived_ns for _, read in reads])
         if withheld:
             left = {(one.part, one.offset) for one in withheld}
             keep = [place not in left for place in zip(parts.tolist(), offsets.tolist(), strict=True)]
-            values = list(itertools.compress(values, keep))
-            parts, offsets, arrived_ns = parts[keep], offsets[keep], arrived_ns[keep]
-        poisonous(values)
-        decoded = self._decoder.decode(values, parts, offsets, arrived_ns)
+            starts, stops, parts = starts[keep], stops[keep], parts[keep]
+            offsets, arrived_ns = offsets[keep], arrived_ns[keep]
+        poisonous(text, starts, stops)
+        decoded = self._decoder.decode_places(text, starts, stops, parts, offsets, arrived_ns)
         ranges = tuple((part, int(read.offsets[0]), int(read.next_offset) - 1) for part, read in reads)
         ends = tuple((part, int(read.end_offset)) for part, read in reads)
         quarantined = (*decoded.quarantined, *withheld)
@@ -169,6 +168,22 @@ class Feed:
                 if one.topic == topic:
                     self._decoder.allow(part, sources=one.sources, kinds=one.kinds)
         return part
+
+
+def _joined(chunk: Chunk) -> tuple[bytes, NDArray[np.int64], NDArray[np.int64]]:
+    """One buffer for the scanner, and where each record lies in it."""
+    texts: list[bytes | memoryview] = []
+    starts, ends = [], []
+    size = 0
+    for (
+        part
+    ) in chunk.parts:  # of each no more than its records: a fetch is cut wherever the broker's limit is
+        first, last = int(part.starts.min()), int(part.ends.max())
+        texts.append(memoryview(part.text)[first:last])
+        starts.append(part.starts + (size - first))
+        ends.append(part.ends + (size - first))
+        size += last - first
+    return b"".join((*texts, PAD)), np.concatenate(starts), np.concatenate(ends)
 
 
 def _holes(offsets: NDArray[np.int64], next_offset: int) -> list[tuple[int, int]]:

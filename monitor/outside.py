@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from monitor.core.roads import ACKS, ALLOWANCES, COMPACTED, LEASES
+from monitor.core.roads import ACKS, ALLOWANCES, COMMANDS, COMPACTED, LEASES
 from monitor.edge import login
 from monitor.edge.allocator import map_tables_apart
 from monitor.edge.audit import AuditTrail, Keeping, TrailProblem
@@ -27,6 +27,7 @@ from monitor.edge.mqtt_out import Broker, Message, MqttOut
 from monitor.edge.mqtt_out import Outcome as MqttOutcome
 from monitor.edge.pager import Alertmanager, Webhook
 from monitor.edge.pager import Outcome as PageOutcome
+from monitor.edge.resolver import addresses_of
 from monitor.edge.store import Store
 from monitor.edge.suspects import Suspects
 from monitor.settings import Config, ConfigError, Problem
@@ -113,7 +114,13 @@ class Outside:
         return KafkaIn(self._kafka, sources, now_ns=self.clock.now_ns, link=link, **start)
 
     def kafka_out(self, on_link: OnLink, on_delivered: Callable[[str, str, KafkaOutcome], None]) -> KafkaOut:
-        return KafkaOut(self._kafka, now_ns=self.clock.now_ns, on_link=on_link, on_delivered=on_delivered)
+        return KafkaOut(
+            self._kafka,
+            now_ns=self.clock.now_ns,
+            on_link=on_link,
+            on_delivered=on_delivered,
+            at_once=[COMMANDS],
+        )
 
     def mqtt(
         self,
@@ -165,4 +172,5 @@ def _clients(config: Config, boot: str) -> tuple[dict[str, Any], Broker]:
             config.source, [Problem("kafka or mqtt", str(wrong), "name PEM files that belong together")]
         ) from wrong
     name = mqtt.client_id or f"knightwatch-{config.issuer}-{boot[:8]}"
-    return kafka, Broker(mqtt.host, mqtt.port, name, mqtt.username, mqtt_password(config), tls)
+    password = mqtt_password(config)
+    return kafka, Broker(mqtt.host, mqtt.port, name, mqtt.username, password, tls, addresses_of)

@@ -21,7 +21,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from monitor.certifying import Certifying
 from monitor.core import journal
+from monitor.core.commands import Halt
 from monitor.core.engine import Engine
 from monitor.core.inputs import CommandSettled, Input, LinkChanged, MessageRefused, TimePassed
 from monitor.core.judge import REASONS as QUARANTINE_REASONS
@@ -31,6 +33,7 @@ from monitor.edge.audit import RawRecord
 from monitor.edge.kafka_in import Chunk, KafkaIn, Source
 from monitor.edge.keys import KeyProblem, load_keyring, load_signer, signer_from_env
 from monitor.edge.metrics import Metrics
+from monitor.edge.resolver import ResolvingLoop
 from monitor.edge.systemd import Systemd
 from monitor.edge.watchdog import Watchdog
 from monitor.feeding import Feed, OnRecords
@@ -45,7 +48,7 @@ from monitor.settings.reading import partitions_of, session_start_ns
 from monitor.supervising import Supervisor, Work, kept_running
 
 if TYPE_CHECKING:
-    from monitor.core.commands import Halt
+    from monitor.core.commands import Command
     from monitor.core.envelope import Ignored
     from monitor.edge.clock import Tick
     from monitor.edge.kafka_out import Outcome as KafkaOutcome
@@ -62,7 +65,8 @@ EVIDENCE_AFTER_S: Final = 1.0  # a client is built for it, and the halt goes fir
 def run(config: Config, *, partitions: frozenset[int] | None = None) -> int:
     """Watch until SIGTERM or SIGINT; returns the exit status."""
     logs.configure()
-    return asyncio.run(_until_signal(config, partitions))
+    with asyncio.Runner(loop_factory=ResolvingLoop) as runner:
+        return runner.run(_until_signal(config, partitions))
 
 
 async def _until_signal(config: Config, partitions: frozenset[int] | None) -> int:
@@ -108,6 +112,7 @@ class Monitor:
         self._pending_more: dict[str, list[list[int]]] = {}  # holes in them, and what was withheld
         self._facts: deque[Input] = deque()
         self._telling = False
+        self._rest: list[Command] = []  # commanded after a halt that is leaving
         self._judging: list[asyncio.Task[None]] = []  # what tells the engine; ended before the last words
         self._runners: list[asyncio.Task[None]] = []
         self._insisting: asyncio.TimerHandle | None = None
@@ -123,6 +128,7 @@ class Monitor:
         _settle_garbage()
         self.audit = self.outside.open_audit(self._signer)
         self.metrics = self._make_metrics()
+        self._certifying = Certifying(self.config, self.clock, self.metrics, self.tell)
         self.saving = Saving(
             self.outside.open_store(), self.audit, self.clock, self.log, self.metrics,
             self._flush, self.tell, lambda: self.kafka_in.topic_ids,
@@ -161,7 +167,7 @@ class Monitor:
 
     def _start(self, tasks: asyncio.TaskGroup) -> None:
         """Open the roads and begin to read, all in one group."""
-        config, outside = self.config, self.outside
+        config, outside, self._tasks = self.config, self.outside, tasks
         kafka_out = outside.kafka_out(self.tell, self._delivered_kafka)
         # Halts we hear by Kafka: a listener on MQTT would hide from us that nobody else listens.
         acks = f"risk/v1/{quote(config.site, safe='')}/ack/+"
@@ -217,7 +223,8 @@ class Monitor:
             self._runners.append(tasks.create_task(self._kept_running(name, work)))
         self.reloading = Reloading(config, self.clock, self.metrics, self.tell)
         judging = (self.feed.run(), self._read_roads(halts_in), self._read_mqtt(mqtt), self._tick())
-        for task in (*judging, self._kept_running("reloading", self.reloading.run)):
+        watching = (("reloading", self.reloading.run), ("certificates", self._certifying.run))
+        for task in (*judging, *(self._kept_running(name, work) for name, work in watching)):
             self._judging.append(tasks.create_task(task))
         self._supervisor.ready()
         self.ready.set()
@@ -247,6 +254,7 @@ class Monitor:
         for work in self._judging:  # or a tick would say after them that we judge
             work.cancel()
         await asyncio.wait(self._judging)
+        self._work()
         message = self.performer.lease_message("blind", [{}], self.engine.policy.digest)
         roads = self.performer.roads
         assert roads is not None
@@ -261,16 +269,25 @@ class Monitor:
     def tell(self, happened: Input) -> None:
         """Tell the engine, do what it says.  A fact that a deed causes at once waits for its turn."""
         self._facts.append(happened)
+        if not (self._rest and isinstance(happened, CommandSettled)):  # what became of it can wait so long
+            self._work()
+
+    def _work(self) -> None:
         if self._telling:
             return
         self._telling = True
         try:
-            while self._facts:
-                self._handle(self._facts.popleft())
+            with self.audit.together():
+                self._do_the_rest()
+                while self._facts:
+                    self._handle(self._facts.popleft())
         finally:
             self._telling = False
 
     def _handle(self, happened: Input) -> None:
+        if isinstance(happened, LinkChanged):
+            happened = self._certifying.explained(happened)
+        self._do_the_rest()
         catching_up = self.engine.sequencer.is_catching_up
         commands = self.engine.handle(happened)
         catching_up = catching_up or self.engine.sequencer.is_catching_up
@@ -284,7 +301,21 @@ class Monitor:
         else:
             self._flush()
             self.performer.write(what, fields)
-        for command in commands:
+        halts = 1 + max((at for at, one in enumerate(commands) if isinstance(one, Halt)), default=-1)
+        for command in commands[: halts or None]:
+            self.performer.perform(command)
+        if halts:
+            self._rest = commands[halts:]
+            self._tasks.create_task(self._let_halts_leave())
+
+    async def _let_halts_leave(self) -> None:
+        """What was commanded after a halt is done when that has left, or before the next fact is told."""
+        await self.performer.let_halts_leave()
+        self._work()
+
+    def _do_the_rest(self) -> None:
+        rest, self._rest = self._rest, []
+        for command in rest:
             self.performer.perform(command)
 
     def _flush(self) -> None:
@@ -320,7 +351,7 @@ class Monitor:
     async def _tick(self) -> None:
         async for tick in self.clock.ticks():
             self._measure(tick)
-            self.feed.passed(TimePassed(tick.wall_ns, self.feed.lagging()))
+            self.feed.passed(TimePassed(tick.wall_ns, self.feed.lagging(), self.kafka_in.read_to_ns()))
             self._supervisor.alive()
 
     def _measure(self, tick: Tick) -> None:

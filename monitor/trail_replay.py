@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
@@ -68,14 +68,15 @@ class Comparison:
 
 def replay_trail(recording: Path, trail: Sequence[Path], config: Config) -> Comparison:
     """Judge the trail's facts again, compare each command.  Raises `NotReplayable`, `BadTrail`, `OSError`."""
-    with recording.open("rb") as lines:
-        return _Replay(config, lines, _saved_at(trail)).compare(read(trail))
+    with recording.open("rb") as records:
+        return replay_lines(records, lambda: read(trail), config)
 
 
-def _saved_at(trail: Sequence[Path]) -> frozenset[int]:
-    """After which lines the snapshots stood from which a later life began."""
-    began = (line.fields.get("restored_after") for line in read(trail) if line.what == STARTED)
-    return frozenset(after for after in began if after is not None)
+def replay_lines(records: IO[bytes], trail: Callable[[], Iterator[Line]], config: Config) -> Comparison:
+    """As `replay_trail`, of a recording that is open and a trail that is read by calling it, twice."""
+    began = (line.fields.get("restored_after") for line in trail() if line.what == STARTED)
+    saved_at = frozenset(after for after in began if after is not None)  # where later lives go back to
+    return _Replay(config, records, saved_at).compare(trail())
 
 
 class _Replay:

@@ -49,7 +49,7 @@ def part_of(events, number, first, *, behind=0):
     offsets = np.arange(first, first + len(events))
     times = np.array([told.arrived for told in events], np.int64)
     end = first + len(events)
-    return Part(TOPIC, number, [told.value for told in events], offsets, times, end, end + behind)
+    return Part.of(TOPIC, number, [told.value for told in events], offsets, times, end, end + behind)
 
 
 def fact_of(decoder, part):

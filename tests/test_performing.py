@@ -12,7 +12,7 @@ from monitor.core.inputs import CommandSettled, Quarantined, SourcePart
 from monitor.core.keyring import Keyring, Role, Signer
 from monitor.edge import logs
 from monitor.edge.metrics import Metrics
-from monitor.performing import HALT_TURNS, Performer, Roads
+from monitor.performing import LEAVE_S, Performer, Roads
 
 HALT = {
     "v": 1, "type": "halt", "site": "demo", "env": "demo", "halt_id": "a" * 64, "incident_id": "a" * 64,
@@ -29,10 +29,12 @@ class Road:
         self.free.set()
         self.ok, self.superseded = True, False
 
-    async def publish(self, topic, *more, **options):
+    def post(self, topic, *more, **options):
+        return topic, next((one for one in more if isinstance(one, bytes)), None)
+
+    async def outcome(self, letter, deadline_s):
         await self.free.wait()
-        raw = next((one for one in more if isinstance(one, bytes)), None)
-        self.done.append((self.name, topic, raw))
+        self.done.append((self.name, *letter))
         return SimpleNamespace(ok=self.ok, latency_s=0.001, detail="", superseded=self.superseded)
 
 
@@ -62,7 +64,7 @@ async def world():
         mqtt.free.set()
 
 
-async def turns(count=5):
+async def turns(count=10):
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -126,7 +128,8 @@ async def test_a_state_names_our_halts_as_they_went_out_and_others_as_they_came(
     world.performer.perform(cmd.Halt(HALT))
     theirs = {**HALT, "issuer": "monitor-2", "boot": "z", "seq": 9, "issued_at": 4, "halt_id": "c" * 64}
     world.performer.perform(cmd.State((HALT, theirs), ("e" * 64,), "d"))
-    await turns(HALT_TURNS + 5)
+    await asyncio.sleep(LEAVE_S)
+    await turns()
     said = payload(next(one[2] for one in world.done if one[0] == "mqtt" and "/state/" in one[1]))
     assert [(halt["issuer"], halt["seq"]) for halt in said["open"]] == [("monitor-1", 1), ("monitor-2", 9)]
     assert said["closed"] == ["e" * 64]
@@ -137,10 +140,13 @@ async def test_a_halt_leaves_before_the_state_that_it_is_in_and_of_several_state
     world.performer.perform(cmd.Halt(HALT))
     world.performer.perform(cmd.State((HALT,), (), "old"))
     world.performer.perform(cmd.State((HALT,), (), "new"))
-    await world.performer.let_halts_leave()
+    world.kafka.free.clear()
+    await turns(20)
     assert {one[0] for one in world.done if "/halt/" in str(one[1])} == {"mqtt"}
     assert not any("/state/" in str(one[1]) for one in world.done)
-    await turns(HALT_TURNS)
+    world.kafka.free.set()
+    await world.performer.let_halts_leave()
+    await turns()
     states = [payload(one[2]) for one in world.done if one[0] == "mqtt" and "/state/" in one[1]]
     assert [said["policy_digest"] for said in states] == ["new"]
 

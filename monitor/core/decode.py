@@ -98,7 +98,19 @@ class Decoder:
         ends = np.cumsum(sizes)
         if arrivals is None:
             arrivals = np.zeros(len(records), np.int64)
-        return self._decode(b"".join((*records, nm.PAD)), ends - sizes, ends, part, offsets, arrivals)
+        return self.decode_places(b"".join((*records, nm.PAD)), ends - sizes, ends, part, offsets, arrivals)
+
+    def decode_places(
+        self,
+        padded: bytes,
+        starts: Int64Array,
+        ends: Int64Array,
+        part: int | Int64Array,
+        offsets: Int64Array,
+        arrivals: Int64Array,
+    ) -> Decoded:
+        """As `decode`: records that lie at these places of a buffer that ends in `PAD`."""
+        return self._decode(padded, starts, ends, part, offsets, arrivals)
 
     def decode_lines(self, buffer: bytes, part: int, first_line: int = 1) -> Decoded:
         """Whole lines of a file; the first has the number `first_line`.  `arrival_ts` is believed."""
@@ -229,7 +241,7 @@ class _Reading:
     """
 
     def __init__(self, text: bytes, records: int, state: Int64Array) -> None:
-        self.rows = sf.template_rows(records)
+        self.rows = np.empty((records, ev.COLUMNS), np.int64)
         self.quarantined: list[Quarantined] = []
         self._state = state
         self._done: list[Int64Array] = []  # rows before those in `rows`
@@ -256,7 +268,7 @@ class _Reading:
         """Have a row for the judge also where a record turned out to hold many."""
         if self._state[FILLED] == len(self.rows):
             self._done.append(self.rows)
-            self.rows = sf.template_rows(64)
+            self.rows = np.empty((64, ev.COLUMNS), np.int64)
             self._state[FILLED] = 0
 
     def decoded(self) -> Decoded:

@@ -1,7 +1,8 @@
 """What the monitor knows of its own sight.  Unknown is never clear: what we cannot judge, the lease says.
 
 judging    all is seen
-degraded   a detector failed, a question is stale, a partition lags
+degraded   a detector failed, a question is stale, a partition lags; a feed is down, or was down, or we were
+           not there ourselves, and it is not proven yet that all that came meanwhile is read
 blind      a feed is down, or does not advance though its end does, for 2 s
 """
 
@@ -17,6 +18,7 @@ from monitor.core.sources import Suspicion
 
 BLIND_NS: Final = 2_000_000_000
 DISK: Final = "audit_disk"  # the link to the trail's disk
+CERTIFICATE: Final = "certificate "  # begins the names of what is "down" when it soon ends; it blinds nobody
 FEED: Final = "kafka"  # the link whose loss makes us blind; "<topic>/<partition>" is a part of it
 UNDECODABLE_SHARE_MAX: Final = 0.01
 UNDECODABLE_WINDOW_NS: Final = 10_000_000_000
@@ -39,6 +41,7 @@ class Doubt:
         self._lost: set[str] = set()
         self._is_cold = False
         self._lagging_since: dict[int, int] = {}
+        self._unseen_since = 0  # since when nobody has shown that all is read; 0: it is shown
         self._paged: dict[str, str] = {}
         self._status: tuple[str, tuple[Mapping[str, str], ...], tuple[str, ...]] = ("judging", (), ())
 
@@ -67,6 +70,10 @@ class Doubt:
         """One record was never judged."""
         self._lost.add(f"record {place} is not judged: it crashed us")
 
+    def look_again(self, now_ns: int) -> None:
+        """We were not there, or nobody told us: what came until now is not known to be read."""
+        self._unseen_since = max(self._unseen_since, now_ns)
+
     def begin_cold(self) -> None:
         """What was known is read again; until that is done, we see less than we should."""
         self._is_cold = True
@@ -77,6 +84,8 @@ class Doubt:
 
     def link(self, changed: LinkChanged) -> Iterator[Command]:
         """A socket opened or broke."""
+        if _is_feed(changed.link):
+            self.look_again(changed.at_ns)
         if changed.up:
             self._down.pop(changed.link, None)
         else:
@@ -89,7 +98,7 @@ class Doubt:
     @property
     def hears(self) -> bool:
         """Whether the feed and all of its parts are up: only then is silence silence."""
-        return not any(link == FEED or "/" in link for link in self._down)
+        return not any(_is_feed(link) for link in self._down)
 
     def settled(self, outcome: CommandSettled) -> Iterator[Command]:
         """What became of a command: kept in the trail where it is about a halt, or failed."""
@@ -110,7 +119,7 @@ class Doubt:
         blind = {
             f"link {link} down": "blind_link"
             for link, (since, _) in self._down.items()
-            if (link == FEED or "/" in link) and passed.now_ns - since >= BLIND_NS
+            if _is_feed(link) and passed.now_ns - since >= BLIND_NS
         }
         for part in passed.lagging:
             since = self._moved_at.setdefault(part, passed.now_ns)
@@ -129,6 +138,11 @@ class Doubt:
             for part, since in self._lagging_since.items()
             if passed.now_ns - since >= LAG_NS
         )
+        late += tuple(f"link {link} down" for link in self._down if _is_feed(link))
+        if passed.read_to_ns is None or passed.read_to_ns >= self._unseen_since:
+            self._unseen_since = 0
+        elif self.hears:
+            late = (*late, "what came meanwhile is not read yet")
         self._is_cold = self._is_cold and (not self._moved_at or bool(passed.lagging))
         if self._is_cold:
             late = (*late, "what an earlier life knew is read again")
@@ -141,6 +155,10 @@ class Doubt:
         else:
             self._status = ("judging", (), ())
         wanted = blind | {what: reason for what, reason in degraded.items() if reason != "detector_fault"}
+        for link, (_, detail) in self._down.items():
+            if link.startswith(CERTIFICATE):
+                words[link] = detail
+                wanted[link] = "certificate"
         for what, reason in wanted.items():
             if what not in self._paged:
                 self._paged[what] = reason
@@ -160,3 +178,8 @@ class Doubt:
             self._read >= UNDECODABLE_RECORDS_MIN and self._broken > UNDECODABLE_SHARE_MAX * self._read
         )
         self._read = self._broken = 0
+
+
+def _is_feed(link: str) -> bool:
+    """Whether records come over it: the feed as a whole, or `<topic>/<partition>`."""
+    return link == FEED or "/" in link

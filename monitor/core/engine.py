@@ -206,6 +206,7 @@ class Engine:
 
     def _begin_life(self, life: LifeBegan) -> Iterator[Command]:
         """Never empty and happy: what an earlier life knew and this one does not, somebody must hear of."""
+        self.doubt.look_again(life.at_ns)
         begun = "the last snapshot that can be read" if life.restored else "the session's start"
         if not life.restored:
             yield Record("state.cold", {"unreadable": len(life.unreadable)})
@@ -533,6 +534,8 @@ class Engine:
         self._say_in_force(has_changed=self.in_force.tell(self.halts.open))
         unwatched = now - self._wall_ns > UNWATCHED_NS
         self._wall_ns = max(now, self._wall_ns)
+        if unwatched:
+            self.doubt.look_again(now)
         for batch in self.sequencer.tick(now):
             yield from self._judge(batch)
         if self._heard or unwatched or not self.doubt.hears:

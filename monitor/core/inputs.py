@@ -66,6 +66,7 @@ class TimePassed:
 
     now_ns: int
     lagging: tuple[int, ...] = ()  # parts that have records which we have not read
+    read_to_ns: int | None = None  # what was there at this time is read; None: all that there is
 
 
 @dataclass(frozen=True, slots=True)

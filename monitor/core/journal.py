@@ -53,7 +53,9 @@ def line_of_fact(happened: Input) -> Line:
                 "lived_before": happened.lived_before, "at": happened.at_ns,
             }  # fmt: skip
         case TimePassed():
-            return "time.passed", {"now": happened.now_ns, "lagging": list(happened.lagging)}
+            return "time.passed", {
+                "now": happened.now_ns, "lagging": list(happened.lagging), "read_to": happened.read_to_ns,
+            }  # fmt: skip
         case OperatorSaid():
             return "operator.heard", {
                 "payload": dict(happened.payload),
@@ -109,7 +111,7 @@ def fact_of(what: str, fields: Mapping[str, Any]) -> Input | None:
                 fields["restored"], tuple(fields["unreadable"]), fields["lived_before"], fields["at"]
             )
         case "time.passed":
-            return TimePassed(fields["now"], tuple(fields["lagging"]))
+            return TimePassed(fields["now"], tuple(fields["lagging"]), fields.get("read_to"))
         case "operator.heard":
             return OperatorSaid(fields["payload"], tuple(fields["people"]), fields["at"])
         case "gateway.heard":

@@ -20,7 +20,7 @@ import numpy as np
 
 from detectors import event as ev
 from detectors import names as nm
-from detectors.kernel import compiled_with_bounds, inlined_with_bounds
+from detectors.kernel import compiled_with_bounds, inlined, inlined_with_bounds
 from detectors.names import hash_id, intern
 from monitor.core import scan_fields as sf
 from monitor.core.scan_tokens import ARRAY, FALSE, NUMBER, STRING, TRUE, cut, skip
@@ -260,8 +260,9 @@ def _one(text, words, start, end, kinds, sources, tokens, stamps, others, habits
     return ACCEPTED | count << 2
 
 
-@inlined_with_bounds
+@inlined
 def _clear(row):
+    """Here and not for a whole batch: a row is written once more while it is still at hand."""
     for column in range(ev.COLUMNS):
         row[column] = _TEMPLATE[column]
 
@@ -271,7 +272,7 @@ def scan(
     text, words, starts, ends, parts, offsets, arrivals, allowed, rows, state,
     tokens, stamps, others, habits, flags_text, flags_words, slots, lengths, arena, counts,
 ):  # fmt: skip
-    """Read records from state[RECORD] on, until the end or one for the judge.  `rows` are the template's.
+    """Read records from state[RECORD] on, until the end or one for the judge; each row is written whole.
 
     `arrivals` is empty where the field `arrival_ts` is believed.
     """
@@ -280,19 +281,18 @@ def scan(
         record = state[RECORD]
         state[SERIAL] += 1
         row = rows[state[FILLED]]
+        _clear(row)
         part = parts[record]
         answer = _one(
             text, words, starts[record], ends[record], allowed[part, 0], allowed[part, 1],
             tokens, stamps, others, habits, state[SERIAL], row, flags_text,
         )  # fmt: skip
         if answer == JUDGE:
-            _clear(row)
             return
         state[RECORD] = record + 1
         if answer == NOTHING:
             continue
         if answer == PASSED_OVER:
-            _clear(row)
             state[PASSED] += 1
             continue
         kind = row[ev.KIND]

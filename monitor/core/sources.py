@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -36,7 +37,9 @@ HOLES_MAX: Final = 64
 HOSTS_MAX: Final = 4_096
 NO_DELAY: Final = 1 << 62
 
+FEW: Final = 16  # rows: below it numpy costs more than a loop
 _STREAM: Final = (ev.SOURCE, ev.HOST, ev.BOOT, ev.STREAM)
+_HEARD: Final = np.array([*_STREAM, ev.SEQ, ev.ARRIVAL, ev.TS, ev.KIND])
 Stream = tuple[int, int, int, int]
 
 
@@ -83,6 +86,9 @@ class Sources:
     def hear(self, batch: Batch, now_ns: int) -> None:
         """Records came, in the order in which they were read."""
         rows = batch.rows
+        if len(rows) <= FEW:
+            self._hear_few(rows.take(_HEARD, axis=1).tolist(), now_ns)
+            return
         numbered = rows[:, ev.SEQ] != ev.NONE
         if numbered.any():
             self._count(rows[numbered], now_ns)
@@ -96,7 +102,29 @@ class Sources:
                 if host in self._hosts:
                     self._hosts[host].beat(beat)
 
+    def _hear_few(self, rows: list[list[int]], now_ns: int) -> None:
+        """As `hear`, row by row."""
+        for source, host, boot, stream, number, arrival, ts, kind in rows:
+            if number != ev.NONE:
+                known = self._numbered((source, host, boot, stream), number)
+                if known is not None:
+                    self._take_one(known, number, now_ns)
+            if arrival > 0 and host > nm.OTHER:
+                self._time_one(host, arrival - ts, now_ns)
+                if kind == ev.Kind.HEARTBEAT and host in self._hosts:
+                    self._hosts[host].beat(arrival)
+
     # -- numbers
+
+    def _numbered(self, key: Stream, first: int) -> _Numbers | None:
+        """What is known of a stream; None of one too many."""
+        known = self._streams.get(key)
+        if known is None:
+            if len(self._streams) >= STREAMS_MAX:
+                self._overflowed = True
+                return None
+            known = self._streams[key] = _Numbers(first)
+        return known
 
     def _count(self, rows: Int64Array, now_ns: int) -> None:
         order = np.lexsort(
@@ -106,31 +134,30 @@ class Sources:
         keys = rows[:, _STREAM]
         edges = np.flatnonzero((keys[1:] != keys[:-1]).any(axis=1)) + 1
         for piece in np.split(rows, edges):
-            key = tuple(int(piece[0, column]) for column in _STREAM)
-            known = self._streams.get(key)  # type: ignore[arg-type]
+            source, host, boot, stream = (int(piece[0, column]) for column in _STREAM)
             numbers = piece[:, ev.SEQ]
-            if known is None:
-                if len(self._streams) >= STREAMS_MAX:
-                    self._overflowed = True
-                    continue
-                known = self._streams[key] = _Numbers(int(numbers[0]))  # type: ignore[index]
-            self._take(known, numbers, now_ns)
+            known = self._numbered((source, host, boot, stream), int(numbers[0]))
+            if known is not None:
+                self._take(known, numbers, now_ns)
 
     def _take(self, known: _Numbers, numbers: Int64Array, now_ns: int) -> None:
         if numbers[0] == known.next and (np.diff(numbers) == 1).all():
             known.next = int(numbers[-1]) + 1  # nearly always
             return
         for number in numbers.tolist():
-            if number == known.next:
-                known.next += 1
-            elif number > known.next:
-                if len(known.holes) < HOLES_MAX:
-                    known.holes.append([known.next, number, now_ns, 0])
-                else:
-                    self._overflowed = True
-                known.next = number + 1
+            self._take_one(known, number, now_ns)
+
+    def _take_one(self, known: _Numbers, number: int, now_ns: int) -> None:
+        if number == known.next:
+            known.next += 1
+        elif number > known.next:
+            if len(known.holes) < HOLES_MAX:
+                known.holes.append([known.next, number, now_ns, 0])
             else:
-                _heal(known.holes, number)
+                self._overflowed = True
+            known.next = number + 1
+        else:
+            _heal(known.holes, number)
 
     # -- clocks
 
@@ -138,22 +165,24 @@ class Sources:
         shortest = np.full(int(hosts.max()) + 1, NO_DELAY)
         np.minimum.at(shortest, hosts, delays)
         for host in np.flatnonzero(shortest < NO_DELAY).tolist():
-            known = self._hosts.get(host)
-            if known is None:
-                if len(self._hosts) >= HOSTS_MAX:
-                    self._overflowed = True
-                    continue
-                known = self._hosts[host] = _Host(window_at=now_ns)
-            if now_ns - known.window_at >= SKEW_WINDOW_NS:
-                known.settled, known.delay, known.window_at = known.delay, None, now_ns
-            delay = int(shortest[host])
-            known.delay = delay if known.delay is None else min(known.delay, delay)
+            self._time_one(host, int(shortest[host]), now_ns)
+
+    def _time_one(self, host: int, delay: int, now_ns: int) -> None:
+        known = self._hosts.get(host)
+        if known is None:
+            if len(self._hosts) >= HOSTS_MAX:
+                self._overflowed = True
+                return
+            known = self._hosts[host] = _Host(window_at=now_ns)
+        if now_ns - known.window_at >= SKEW_WINDOW_NS:
+            known.settled, known.delay, known.window_at = known.delay, None, now_ns
+        known.delay = delay if known.delay is None else min(known.delay, delay)
 
     # -- what is in doubt
 
     def gaps(self, now_ns: int) -> Iterator[dict[str, Any]]:
         """Holes that have not healed in time, each told once: whose, and `[from, to)`."""
-        for key, known in self._streams.items():
+        for key, known in self._holed():
             for hole in known.holes:
                 if not hole[3] and now_ns - hole[2] >= HEALED_WITHIN_NS:
                     hole[3] = 1
@@ -161,7 +190,7 @@ class Sources:
 
     def doubts(self) -> Iterator[Suspicion]:
         """What cannot be believed now."""
-        for key, known in self._streams.items():
+        for key, known in self._holed():
             if any(said for *_, said in known.holes):
                 who = self._words(key)
                 name = who["host"] or who["source"]
@@ -174,12 +203,18 @@ class Sources:
         if self._overflowed:
             yield Suspicion("overflow", "overflow", "more streams, hosts or holes than can be watched")
 
+    def _holed(self) -> list[tuple[Stream, _Numbers]]:
+        """In an order of their own: the first to come may be another where the stream is cut otherwise."""
+        return sorted(
+            ((key, known) for key, known in self._streams.items() if known.holes), key=itemgetter(0)
+        )
+
     def _skewed(self) -> Iterator[Suspicion]:
         settled = {host: known.settled for host, known in self._hosts.items() if known.settled is not None}
         if len(settled) < PEERS_MIN:
             return
         usual = int(np.median(list(settled.values())))
-        for host, delay in settled.items():
+        for host, delay in sorted(settled.items()):
             if abs(delay - usual) > SKEW_NS_MAX:
                 name = self._host(host)
                 readings = f"its events come {delay / 1e9:.1f} s old, its peers' {usual / 1e9:.1f} s"
@@ -188,7 +223,7 @@ class Sources:
     def _silent(self) -> Iterator[Suspicion]:
         beating = {host: known for host, known in self._hosts.items() if known.period}
         latest = max((known.beat_at for known in beating.values()), default=0)
-        for host, known in beating.items():
+        for host, known in sorted(beating.items(), key=itemgetter(0)):
             silent = latest - known.beat_at
             if max(SILENT_NS_MIN, PERIODS_MAX * known.period) <= silent < FORGOTTEN_NS:
                 name = self._host(host)

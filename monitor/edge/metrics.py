@@ -31,7 +31,9 @@ ROADS: Final = ("kafka", "mqtt")
 PAGE_ROADS: Final = ("alertmanager", "webhook")
 GAPS: Final = ("retention", "truncated", "recreated", "partition_gone", "corrupt", "too_large")
 LINKS: Final = ("kafka", "kafka_halts", "kafka_out", "mqtt", "mqtt_in")
-TASKS: Final = ("kafka", "kafka_halts", "kafka_out", "mqtt", "dead_letters", "http", "pager", "reloading")
+TASKS: Final = (
+    "kafka", "kafka_halts", "kafka_out", "mqtt", "dead_letters", "http", "pager", "reloading", "certificates",
+)  # fmt: skip
 PARTITIONS_MAX: Final = 1_024  # of a topic with more the rest are one series
 # A halt is to be readable within some milliseconds, and its publication gives up waiting after a second.
 PUBLISH_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -83,6 +85,7 @@ class Metrics:
         version: str,
     ) -> None:
         families, topics = tuple(detectors), tuple(topics)
+        self._now_ns = now_ns
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         Gauge("knightwatch_build_info", "The running version.", ["version"], registry=registry).labels(
@@ -171,6 +174,12 @@ class Metrics:
             counter("task_failures", "Tasks that failed unforeseen and were begun again.", "task"), TASKS
         )
         self.config_broken = gauge("config_broken", "1 while the configuration's file cannot be in force.")
+        self._certificates = gauge(
+            "certificate_seconds_left",
+            "Until a certificate of ours, or an authority that we believe, ends; below zero: it has.",
+            "link",
+            "role",
+        )
         self._saved_ns = self._began_ns = now_ns()
         gauge("snapshot_age_seconds", "Since the last snapshot, or the start.").set_function(
             lambda: (now_ns() - self._saved_ns) / 1e9
@@ -178,6 +187,10 @@ class Metrics:
 
     def snapshot_saved(self, at_ns: int) -> None:
         self._saved_ns = at_ns
+
+    def certificate_ends(self, link: str, role: str, at_ns: int) -> None:
+        """Of files that the configuration names; zero of one that nobody needs would say that it ended."""
+        self._certificates.labels(link, role).set_function(lambda: (at_ns - self._now_ns()) / 1e9)
 
     def say_status(self, status: str) -> None:
         """One status is 1, the others are 0."""

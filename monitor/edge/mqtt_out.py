@@ -23,7 +23,7 @@ from monitor.core.inputs import LinkChanged
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
 CONNECT_S_MAX: Final = 3.0
 ANSWER_S_MAX: Final = 2.0  # a PUBACK that is later: the connection is half-open
@@ -73,10 +73,13 @@ class Broker:
     username: str | None = None
     password: str | None = None
     tls: ssl.SSLContext | None = None
+    addresses_of: Callable[[str, int], Awaitable[list[tuple[Any, ...]]]] | None = (
+        None  # None: paho asks itself
+    )
 
 
 @dataclass(slots=True, eq=False)
-class _Letter:
+class Letter:
     message: Message
     since_s: float
     outcome: asyncio.Future[Outcome]
@@ -87,7 +90,7 @@ class _Letter:
 
 
 class MqttOut:
-    """`publish()` from anywhere, `read()` for what is heard, `run()` beside them.
+    """`publish()` or `post()` from anywhere, `read()` for what is heard, `run()` beside them.
 
     `will` makes the Last Will's message at each connect, `present` what is to be said at once
     after one: the state, which the broker may have lost.
@@ -117,8 +120,8 @@ class MqttOut:
         self._version = aiomqtt.ProtocolVersion.V5
         self._spoken = False  # with this version: then it is not the version that fails
         self._client: aiomqtt.Client | None = None
-        self._outbox: dict[str, _Letter] = {}
-        self._flights: dict[int, _Letter] = {}  # packet id -> what it carries, on this connection
+        self._outbox: dict[str, Letter] = {}
+        self._flights: dict[int, Letter] = {}  # packet id -> what it carries, on this connection
         self._heard: asyncio.Queue[Message] = asyncio.Queue(HEARD_MAX)
         self._probe: tuple[Message, asyncio.Future[None]] | None = None
         self.lost = 0  # heard, but nobody read in time
@@ -134,29 +137,36 @@ class MqttOut:
         self, topic: str, payload: bytes, *, retain: bool = False, deadline_s: float = 1.0
     ) -> Outcome:
         """Deliver, or go on trying after `deadline_s`; a newer message on the topic takes its place."""
-        letter = _Letter(
+        return await self.outcome(self.post(topic, payload, retain=retain), deadline_s)
+
+    def post(self, topic: str, payload: bytes, *, retain: bool = False) -> Letter:
+        """Hand it to the socket at once, if there is one; `outcome` says what came of it."""
+        letter = Letter(
             Message(topic, payload, retain), time.monotonic(), asyncio.get_running_loop().create_future()
         )
-        refused = self._put(letter)
-        if refused is not None:
-            return refused
+        self._put(letter)
+        return letter
+
+    async def outcome(self, letter: Letter, deadline_s: float) -> Outcome:
+        """What came of it, or that nothing did within the deadline; the trying goes on."""
         with contextlib.suppress(TimeoutError):
             return await asyncio.wait_for(asyncio.shield(letter.outcome), deadline_s)
         letter.waited_for = False
         return Outcome(ok=False, latency_s=_age_s(letter), detail=f"not yet: {letter.error}")
 
-    def _put(self, letter: _Letter) -> Outcome | None:
+    def _put(self, letter: Letter) -> None:
         topic = letter.message.topic
         older = self._outbox.pop(topic, None)
         if older is not None:
             _settle(older, Outcome(ok=False, latency_s=_age_s(older), superseded=True))
         elif len(self._outbox) >= OUTBOX_TOPICS_MAX:
-            return Outcome(ok=False, latency_s=0.0, detail=f"{OUTBOX_TOPICS_MAX} topics are waiting already")
+            detail = f"{OUTBOX_TOPICS_MAX} topics are waiting already"
+            _settle(letter, Outcome(ok=False, latency_s=0.0, detail=detail))
+            return
         self._send(letter)  # raises for what is no topic, before it is kept
         self._outbox[topic] = letter
-        return None
 
-    def _send(self, letter: _Letter) -> None:
+    def _send(self, letter: Letter) -> None:
         """Hand it to the socket; the answer comes to `_answered`."""
         client = self._client
         if client is None or letter.sent_s:
@@ -238,6 +248,10 @@ class MqttOut:
 
     async def _enter(self, client: aiomqtt.Client) -> None:
         """Connect in aiomqtt's thread; while a resolver or a handshake holds that, no second one is begun."""
+        if self._broker.addresses_of is not None:
+            found = await self._broker.addresses_of(self._broker.host, self._broker.port)
+            paho: Any = client._client
+            paho._create_socket_connection = lambda: _connected(found)
         entering = asyncio.ensure_future(client.__aenter__())
         try:
             done, _ = await asyncio.wait({entering}, timeout=CONNECT_S_MAX)
@@ -380,17 +394,28 @@ class MqttOut:
         return Outcome(ok=True, latency_s=time.monotonic() - began_s)
 
 
-def _unawaited(message: Message) -> _Letter:
-    letter = _Letter(message, time.monotonic(), asyncio.get_running_loop().create_future())
+def _unawaited(message: Message) -> Letter:
+    letter = Letter(message, time.monotonic(), asyncio.get_running_loop().create_future())
     letter.waited_for = False
     return letter
 
 
-def _age_s(letter: _Letter) -> float:
+def _connected(found: list[tuple[Any, ...]]) -> socket.socket:
+    """In paho's thread: a connection to the first address that takes one; no name is asked for there."""
+    refused: OSError | None = None
+    for *_, address in found:
+        try:
+            return socket.create_connection(address[:2], ANSWER_S_MAX)
+        except OSError as broken:
+            refused = refused or broken
+    raise refused or OSError("it has no address")
+
+
+def _age_s(letter: Letter) -> float:
     return time.monotonic() - letter.since_s
 
 
-def _settle(letter: _Letter, outcome: Outcome) -> None:
+def _settle(letter: Letter, outcome: Outcome) -> None:
     if not letter.outcome.done():
         letter.outcome.set_result(outcome)
 

@@ -5,6 +5,7 @@ import numpy as np
 from detectors import event as ev
 from detectors.contract import Batch, Result
 from monitor.core.inputs import (
+    LifeBegan,
     LinkChanged,
     Quarantined,
     ReadingStarted,
@@ -142,3 +143,62 @@ def test_a_trail_that_is_not_written_degrades_and_pages_after_two_seconds():
     book >> down(book, "audit_disk") >> wait(1.8) << None
     book >> wait(1.2) << Page("audit-disk")
     book >> wait(1) << Lease("degraded") >> up(book, "audit_disk") >> wait(1) << [Lease("judging")]
+
+
+def unseen(seconds, read_to_s):
+    """Ticks for so long; what is read is what was there `read_to_s` before the first of them."""
+
+    def do(book):
+        read_to = book.now - int(read_to_s * SECOND)
+        said = []
+        for _ in range(round(seconds * 10)):
+            book.now += SECOND // 10
+            said += book.engine.handle(TimePassed(book.now, (), read_to))
+        return said
+
+    return do
+
+
+def status(book):
+    return book.engine.doubt.status()[0]
+
+
+def test_a_feed_that_is_down_degrades_at_once_and_one_that_is_back_until_all_is_read():
+    book = a_book()
+    book >> down(book)
+    book >> unseen(0.1, 0)
+    assert status(book) == "degraded"
+    book >> up(book) >> unseen(0.5, 0.001)
+    assert status(book) == "degraded"
+    assert book.engine.doubt.status()[2] == ("what came meanwhile is not read yet",)
+    book >> unseen(0.1, 0)
+    assert status(book) == "judging"
+
+
+def test_a_life_does_not_judge_before_what_it_found_is_read():
+    book = a_book()
+    book >> LifeBegan(restored=True, unreadable=(), lived_before=True, at_ns=book.now)
+    book >> unseen(0.3, 0.001)
+    assert status(book) == "degraded"
+    book >> unseen(0.1, 0)
+    assert status(book) == "judging"
+
+
+def test_who_was_stopped_does_not_know_what_came_meanwhile():
+    book = a_book() >> wait(0.1)
+    assert status(book) == "judging"
+    stopped_at = book.now
+    book.now += 10 * SECOND
+    book >> TimePassed(book.now, (), stopped_at) << Lease("degraded")
+    book >> unseen(0.1, 0)
+    assert status(book) == "judging"
+
+
+def test_a_certificate_that_ends_soon_is_a_page_with_its_date_and_no_doubt():
+    book = a_book()
+    link = "certificate kafka client"
+    book >> LinkChanged(link, False, book.now, "it ends 2026-12-01") >> wait(0.1)
+    book << Page("it ends 2026-12-01", "self")
+    book >> wait(3)
+    assert book.engine.doubt.status()[0] == "judging"
+    book >> up(book, link) >> wait(0.1) << Page(f"{link}: over", resolved=True)

@@ -162,6 +162,36 @@ def test_where_nobody_speaks_the_feed_is_silent_and_not_a_host():
 
 @given(
     st.lists(
+        st.lists(
+            st.tuples(
+                st.integers(0, 40), st.sampled_from("abcd"), st.booleans(), st.sampled_from([0.01, 2.5])
+            ),
+            max_size=40,
+        ),
+        max_size=4,
+    ),
+    st.integers(1, 40),
+)
+def test_row_by_row_or_by_the_column_the_same_is_known_and_told_in_one_order(turns, size):
+    one, other = Desk(), Desk()
+    for turn in turns:
+        told = [
+            (fields, delay)
+            for seq, host, beats, delay in turn
+            for fields, _ in [beat(host) if beats else number(seq, host)]
+        ]
+        for desk, cut in ((one, None), (other, size)):
+            desk.say(*told, size=cut)
+            desk.wait(11)
+        assert list(other.sources.gaps(other.now)) == list(one.sources.gaps(one.now))
+        assert list(other.sources.doubts()) == list(one.sources.doubts())
+        known = [desk.sources.snapshot() for desk in (one, other)]
+        assert sorted(known[0]["streams"]) == sorted(known[1]["streams"])
+        assert sorted(known[0]["hosts"]) == sorted(known[1]["hosts"])
+
+
+@given(
+    st.lists(
         st.tuples(st.integers(0, 9), st.sampled_from("abc"), st.sampled_from([0, 1, 6, 11])), max_size=30
     )
 )

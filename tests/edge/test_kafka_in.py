@@ -13,7 +13,8 @@ from aiokafka.errors import RecordTooLargeError
 from monitor.core.inputs import LinkChanged
 from monitor.edge.embedded import EmbeddedKafka
 from monitor.edge.kafka_in import Chunk, Gap, KafkaIn, Source, Started
-from monitor.edge.kafka_in.drain import CorruptBatchError, Drain
+from monitor.edge.kafka_in.batches import CorruptBatchError
+from monitor.edge.kafka_in.drain import Drain
 
 TOPIC = "trading.telemetry.v1"
 DEADLINE_S = 15
@@ -146,7 +147,7 @@ async def test_both_ways_out_of_the_client_say_the_same(kafka, producer):
 
     theirs, ours = await consumer(), await consumer()
     expected, values, offsets, times = [], [], [], []
-    drain = Drain(ours)
+    drain = Drain(ours, {})
     async with asyncio.timeout(DEADLINE_S):
         while len(expected) < 698:
             for records in (await theirs.getmany(timeout_ms=100)).values():

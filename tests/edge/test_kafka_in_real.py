@@ -5,12 +5,14 @@ import contextlib
 import time
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from monitor.core.inputs import LinkChanged
-from monitor.edge.kafka_in import Gap, KafkaIn, Source, Started
+from monitor.edge.kafka_in import Gap, KafkaIn, Source, Started, scan
+from monitor.edge.kafka_in.drain import Drain
 from tests.edge.test_kafka_in import numbers, reading, send
 
+scan_as_it_is = scan.scan
 pytestmark = pytest.mark.real("kafka")
 
 
@@ -43,6 +45,35 @@ async def test_every_codec_is_read_and_marks_of_transactions_are_no_records(kafk
         await facts.until(facts.kafka_in.caught_up)
         assert facts.kafka_in.positions == {(topic_name, 0): 503}  # the mark has an offset
     assert not facts.of(Gap)
+
+
+@pytest.mark.parametrize("stamped", ["CreateTime", "LogAppendTime"])
+async def test_what_is_read_is_what_the_clients_own_parser_reads(kafka, topic_name, stamped, monkeypatch):
+    kafka.create_topic(topic_name, config={"message.timestamp.type": stamped})
+    for n, codec in enumerate(("gzip", "snappy", "lz4", "zstd", None)):
+        await produced(kafka, topic_name, n * 1_000, 1_000, compression_type=codec)
+    places = []
+    monkeypatch.setattr(scan, "scan", lambda *all_: (scan_as_it_is(*all_), places.append(int(all_[3][1]))))
+    ours, theirs = [], []
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="none")
+    await consumer.start()
+    drain = Drain(consumer, {})
+    partition = TopicPartition(topic_name, 0)
+    consumer.assign([partition])
+    async with asyncio.timeout(30):
+        consumer.seek(partition, 123)  # in the middle of a batch
+        while len(ours) < 4_877:
+            await drain.wait(0.1)
+            for part in drain.take(lambda _, error: pytest.fail(repr(error))):
+                ours += zip(part.values, part.offsets.tolist(), part.arrived_ns.tolist(), strict=True)
+        consumer.seek(partition, 123)
+        while len(theirs) < 4_877:
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                theirs += [(one.value, one.offset, one.timestamp * 1_000_000) for one in records]
+    await consumer.stop()
+    assert ours == theirs
+    assert [value for value, _, _ in ours] == numbers(123, 4_877)
+    assert sum(places) > 4_000
 
 
 async def test_a_session_begins_where_its_time_says(kafka, topic_name):

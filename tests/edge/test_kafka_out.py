@@ -6,6 +6,8 @@ import time
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka import Consumer
+from confluent_kafka import TopicPartition as Place
 
 from monitor.edge.embedded import EmbeddedKafka
 from monitor.edge.kafka_out import DeadLetterBytes, DeadLetters, KafkaOut, make_topics
@@ -21,14 +23,22 @@ async def cluster():
 
 
 class Out:
-    def __init__(self, bootstrap_servers):
+    def __init__(self, bootstrap_servers, at_once=()):
         self.links, self.late = [], []
         self.kafka = KafkaOut(
             {"bootstrap_servers": bootstrap_servers},
             now_ns=time.time_ns,
             on_link=self.links.append,
             on_delivered=lambda *said: self.late.append(said),
+            at_once=at_once,
         )
+
+    async def is_ready(self):
+        """The client is built, and what may not wait has its connection."""
+        await until(lambda: self.kafka._express is not None and self.kafka._express.is_open)
+
+
+WAYS = pytest.mark.parametrize("at_once", [(), (COMMANDS,)], ids=["usual", "at_once"])
 
 
 @contextlib.asynccontextmanager
@@ -68,9 +78,11 @@ async def records(bootstrap_servers, topic, count):
         await consumer.stop()
 
 
-async def test_a_halt_is_delivered_with_its_key(cluster):
-    out = Out(cluster.bootstrap_servers)
+@WAYS
+async def test_a_halt_is_delivered_with_its_key(cluster, at_once):
+    out = Out(cluster.bootstrap_servers, at_once)
     async with running(out.kafka):
+        await out.is_ready()
         outcome = await out.kafka.publish(COMMANDS, "7f3a/m-1", b"halt", 5)
         assert outcome.ok, outcome
         tombstone = await out.kafka.publish(COMMANDS, "7f3a/m-1", None)
@@ -82,9 +94,11 @@ async def test_a_halt_is_delivered_with_its_key(cluster):
     assert out.kafka.waiting == 0
 
 
-async def test_with_the_broker_dead_it_keeps_its_deadline_and_delivers_when_there_is_one(cluster):
-    out = Out(cluster.bootstrap_servers)
+@WAYS
+async def test_with_the_broker_dead_it_keeps_its_deadline_and_delivers_when_there_is_one(cluster, at_once):
+    out = Out(cluster.bootstrap_servers, at_once)
     async with running(out.kafka):
+        await out.is_ready()
         assert (await out.kafka.publish(COMMANDS, "a", b"1", 5)).ok
         cluster.broker_down(1)
         began = time.monotonic()
@@ -103,6 +117,40 @@ async def test_with_the_broker_dead_it_keeps_its_deadline_and_delivers_when_ther
     assert list(dict.fromkeys(r.value for r in found)) == [b"1", b"2", b"3"]  # at least once, in order
 
 
+async def test_what_may_not_wait_has_left_when_post_returns(cluster):
+    out = Out(cluster.bootstrap_servers, [COMMANDS])
+    async with running(out.kafka):
+        await out.is_ready()
+        letter = out.kafka.post(COMMANDS, "7f3a/m-1", b"halt")
+        # Nothing of ours runs from here on: what the broker has was on the socket already.
+        consumer = Consumer({"bootstrap.servers": cluster.bootstrap_servers, "group.id": "test"})
+        consumer.assign([Place(COMMANDS, 0, 0)])
+        found = consumer.poll(DEADLINE_S)
+        consumer.close()
+        assert (found.key(), found.value()) == (b"7f3a/m-1", b"halt")
+        assert (await out.kafka.outcome(letter, 5)).ok
+
+
+async def test_what_fails_on_the_short_way_goes_the_usual_one_and_nothing_overtakes_it(cluster):
+    out = Out(cluster.bootstrap_servers, [COMMANDS])
+    async with running(out.kafka):
+        await out.is_ready()
+        for connection in out.kafka._express._client._conns.values():
+            connection._writer.transport.abort()  # both are gone, and nobody has heard of it yet
+        first = out.kafka.post(COMMANDS, "a", b"1")
+        assert first.by_express
+        await until(lambda: not first.by_express)
+        second = out.kafka.post(COMMANDS, "a", b"2")
+        assert not second.by_express
+        assert (await out.kafka.outcome(second, 5)).ok
+        await out.is_ready()
+        third = out.kafka.post(COMMANDS, "a", b"3")
+        assert third.by_express
+        assert (await out.kafka.outcome(third, 5)).ok
+    found = await records(cluster.bootstrap_servers, COMMANDS, 2)
+    assert [r.value for r in found][-2:] == [b"2", b"3"]
+
+
 async def test_of_a_key_only_the_latest_waits():
     out = Out("127.0.0.1:9")
     async with running(out.kafka):
@@ -117,9 +165,11 @@ async def test_of_a_key_only_the_latest_waits():
         assert "127.0.0.1:9" in out.links[0].detail
 
 
-async def test_what_no_broker_takes_is_an_answer_and_not_an_endless_attempt(cluster):
-    out = Out(cluster.bootstrap_servers)
+@WAYS
+async def test_what_no_broker_takes_is_an_answer_and_not_an_endless_attempt(cluster, at_once):
+    out = Out(cluster.bootstrap_servers, at_once)
     async with running(out.kafka):
+        await out.is_ready()
         outcome = await out.kafka.publish(COMMANDS, "big", bytes(2 * 1024 * 1024), 5)
         assert not outcome.ok
         assert "Size" in outcome.detail
@@ -186,11 +236,13 @@ async def test_on_real_kafka_topics_are_made_compacted_and_once(kafka, topic_nam
 
 
 @pytest.mark.real("kafka")
-async def test_a_half_open_connection_to_real_kafka_is_noticed_and_left(kafka, topic_name):
+@pytest.mark.parametrize("is_at_once", [False, True])
+async def test_a_half_open_connection_to_real_kafka_is_noticed_and_left(kafka, topic_name, is_at_once):
     kafka.create_topic(topic_name)
     async with kafka.proxy() as proxy:
-        out = Out(f"127.0.0.1:{proxy.port}")
+        out = Out(f"127.0.0.1:{proxy.port}", [topic_name] if is_at_once else ())
         async with running(out.kafka):
+            await out.is_ready()
             assert (await out.kafka.publish(topic_name, "a", b"1", 5)).ok
             proxy.swallowing = True
             began = time.monotonic()

@@ -1,11 +1,13 @@
 """Apache Kafka in KRaft mode on loopback: one node, or three that replicate everything and fail over in 2.5 s.
 
 A node has three listeners: the one that clients and other nodes use, its controller's, and one that tells clients
-to come back through a fault proxy (`Kafka.proxy`).  Administration goes through librdkafka's client, which is not the one under test.
+to come back through a fault proxy (`Kafka.proxy`).  With an authority it has a fourth, where both sides show their
+certificates (`tls_servers`).  Administration goes through librdkafka's client, which is not the one under test.
 """
 
 import asyncio
 import functools
+import json
 import shutil
 import subprocess
 import uuid
@@ -13,9 +15,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import trustme
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from tests.real.parts import HERE, KAFKA_JARS, program
 from tests.real.ports import free_port
@@ -38,6 +47,14 @@ QUICK_FAILOVER = {
     "controller.quorum.election.timeout.ms": "500",
     "controller.quorum.fetch.timeout.ms": "1000",
 }
+# Both sides show who they are; files by name in the node's own folder.
+SECURED = {
+    "ssl.keystore.type": "PEM",
+    "ssl.keystore.location": "server.pem",
+    "ssl.truststore.type": "PEM",
+    "ssl.truststore.location": "ca.pem",
+    "ssl.client.auth": "required",
+}
 
 
 class Kafka:
@@ -50,6 +67,7 @@ class Kafka:
         nodes: int = 1,
         settings: Mapping[str, str] | None = None,
         jvm: tuple[str, ...] = QUIET_JVM,
+        authority: trustme.CA | None = None,
     ) -> None:
         self.nodes = tuple(range(1, nodes + 1))
         self._folder = folder
@@ -59,8 +77,27 @@ class Kafka:
         self._controllers = {node: free_port() for node in self.nodes}
         self._fronts = {node: free_port() for node in self.nodes}
         self._behinds = {node: free_port() for node in self.nodes}
+        self._secured = {node: free_port() for node in self.nodes if authority is not None}
         self.servers = {node: self._server(node) for node in self.nodes}
         self._admin: AdminClient | None = None
+        if authority is not None:
+            self.certify(authority)
+
+    def certify(self, authority: trustme.CA) -> None:
+        """Other certificates, of this authority, and only its clients: from the next start of a node on."""
+        shown = authority.issue_cert("localhost", "127.0.0.1")
+        key = load_pem_private_key(shown.private_key_pem.bytes(), None)
+        pkcs8 = key.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )  # the one form that it reads
+        for server in self.servers.values():
+            authority.cert_pem.write_to_path(server.folder / "ca.pem")
+            chain = b"".join(blob.bytes() for blob in shown.cert_chain_pems)
+            (server.folder / "server.pem").write_bytes(pkcs8 + chain)
+
+    @property
+    def tls_servers(self) -> str:
+        return ",".join(f"localhost:{port}" for port in self._secured.values())
 
     @property
     def bootstrap_servers(self) -> str:
@@ -145,6 +182,30 @@ class Kafka:
         new = NewPartitions(topic, total)
         self._admin_client().create_partitions([new])[topic].result(ADMIN_SECONDS_MAX)
 
+    async def reassign(self, topic: str, partition: int, replicas: list[int]) -> None:
+        """As an administrator does, by Kafka's own program; returns when no other node has that partition."""
+        moved = {"topic": topic, "partition": partition, "replicas": replicas}
+        plan = self._folder / "reassignment.json"
+        plan.write_text(json.dumps({"version": 1, "partitions": [moved]}))
+        tool = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"
+        words = ["--bootstrap-server", self.bootstrap_servers, "--reassignment-json-file", str(plan)]
+        done = await asyncio.to_thread(
+            subprocess.run, self._java(tool, *words, "--execute"), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        async with asyncio.timeout(READY_SECONDS_MAX):
+            while set((await asyncio.to_thread(self._partition, topic, partition)).replicas) != set(replicas):
+                await asyncio.sleep(0.1)
+
+    async def in_sync_are(self, topic: str, partition: int, nodes: set[int]) -> None:
+        async with asyncio.timeout(READY_SECONDS_MAX):
+            while await asyncio.to_thread(self.in_sync, topic, partition) != nodes:
+                await asyncio.sleep(0.1)
+
+    def data(self, node: int) -> Path:
+        """Where its logs lie."""
+        return self.servers[node].folder / "data"
+
     def delete_topic(self, topic: str) -> None:
         self._admin_client().delete_topics([topic], operation_timeout=ADMIN_SECONDS_MAX)[topic].result(
             ADMIN_SECONDS_MAX
@@ -214,10 +275,14 @@ class Kafka:
             ),
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self._ports[node]},PROXIED://127.0.0.1:{self._behinds[node]},"
-            f"CONTROLLER://127.0.0.1:{self._controllers[node]}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self._ports[node]},PROXIED://127.0.0.1:{self._fronts[node]}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT,SECURED:SSL",
+            "listeners": ",".join(f"{name}://127.0.0.1:{port}" for name, port in self._doors(node).items()),
+            "advertised.listeners": ",".join(
+                f"{name}://{'localhost' if name == 'SECURED' else '127.0.0.1'}:{port}"
+                for name, port in (self._doors(node) | {"PROXIED": self._fronts[node]}).items()
+                if name != "CONTROLLER"
+            ),
+            **(SECURED if self._secured else {}),
             "log.dirs": "data",
             "auto.create.topics.enable": "false",  # a forgotten topic shall be an error
             "default.replication.factor": str(copies),
@@ -229,6 +294,11 @@ class Kafka:
             **QUICK_FAILOVER,
             **self._settings,
         }
+
+    def _doors(self, node: int) -> dict[str, int]:
+        doors = {"PLAINTEXT": self._ports[node], "PROXIED": self._behinds[node]}
+        doors |= {"SECURED": self._secured[node]} if self._secured else {}
+        return doors | {"CONTROLLER": self._controllers[node]}
 
 
 def _admin(bootstrap_servers: str) -> AdminClient:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from monitor.core.roads import COMMANDS, road_of
 from monitor.edge import keys
 from monitor.edge.audit import BadTrail, read
 from monitor.gateway import Gate
+from tests.real.kafka import Kafka
 from tests.real.mosquitto import Mosquitto
 from tests.real.ports import free_port
 from tests.real.server import Server, alive
@@ -42,9 +43,10 @@ env = "{env}"
 issuer = "{issuer}"
 [kafka]
 bootstrap_servers = "{kafka}"
+{kafka_more}
 inputs = [{{ topic = "{telemetry}" }}, {{ topic = "{reference}", kinds = ["mark", "instrument"] }}]
 [mqtt]
-host = "localhost"
+host = "{mqtt_host}"
 port = {mqtt_port}
 {mqtt_more}
 [keys]
@@ -91,7 +93,8 @@ class Live:
     """One monitor's files and its process, whose life may be ended and begun again.
 
     `kafka_by` and `mqtt_by`: where the monitor alone finds the brokers, for a proxy between them.
-    `more` follows in its configuration, `environment` in its process.
+    `within`: a command that executes the one behind it, for a place of its own.
+    `kafka_more` belongs to the configuration's [kafka], `more` follows at its end, `environment` is the process's.
     """
 
     def __init__(
@@ -105,10 +108,14 @@ class Live:
         issuer: str = ISSUER,
         kafka_by: str = "",
         mqtt_by: int = 0,
+        mqtt_host: str = "localhost",
+        within: Sequence[str] = (),
+        kafka_more: str = "",
         more: str = "",
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder, self.kafka, self.mosquitto, self.issuer = folder, kafka, mosquitto, issuer
+        self._within = within
         self.http_port = free_port()
         self.audit = audit or folder / "audit"
         pinned = [keys.keygen(folder / "monitor.key", issuer, Role.MONITOR)]
@@ -129,7 +136,7 @@ class Live:
             CONFIG.format(
                 site=SITE, env=ENV, issuer=issuer, kafka=kafka_by or kafka, telemetry=TELEMETRY,
                 reference=REFERENCE, mqtt_port=mqtt_by or (mosquitto.port if mosquitto else free_port()),
-                mqtt_more=login, folder=folder, audit=self.audit, http_port=self.http_port,
+                kafka_more=kafka_more, mqtt_host=mqtt_host, mqtt_more=login, folder=folder, audit=self.audit, http_port=self.http_port,
                 alertmanagers=json.dumps([alertmanager] * bool(alertmanager)),
             )
             + more
@@ -148,7 +155,7 @@ class Live:
 
     async def start(self, *, planted: str = "") -> None:
         """`planted`: statements that the process executes before it is a monitor."""
-        command = [sys.executable, "-c", f"{planted}\n{RUN}", "run", "-c", str(self.config)]
+        command = [*self._within, sys.executable, "-c", f"{planted}\n{RUN}", "run", "-c", str(self.config)]
         self.server.command = command
         self.server.start()
         await self.server.ready_when(lambda: self.get("/readyz") == 200)
@@ -256,6 +263,30 @@ class Live:
             while not (found := await self.halts()):
                 await asyncio.sleep(0.2)
         return found[0]
+
+
+@contextlib.asynccontextmanager
+async def monitor_on(
+    kafka: Kafka,
+    mosquitto: Mosquitto,
+    folder: Path,
+    *,
+    partitions: int = 1,
+    replicas: int | None = None,
+    topic: Mapping[str, str] | None = None,
+    **options: Any,
+) -> AsyncIterator[Live]:
+    """The topics made, and a monitor of its own folder that reads them; at the end it goes when it is asked to.
+
+    `topic`: settings of the telemetry's; `options` are `Live`'s.
+    """
+    kafka.create_topic(TELEMETRY, partitions, replicas=replicas, config=topic)
+    kafka.create_topic(REFERENCE)
+    with place_of_its_own(folder) as place:
+        live = Live(place, kafka.bootstrap_servers, mosquitto, **options)
+        await live.start()
+        yield live
+        assert await live.terminate() == 143
 
 
 class Listener:

@@ -1,14 +1,12 @@
 """A disk that is full for the trail, the snapshots and the log: halts go out, and all is well when there is room."""
 
-import os
-import subprocess
 import time
 
 import pytest
 
 from monitor.edge.audit import verify
-from tests.real.fixtures import IN_CI
-from tests.real.live import REFERENCE, TELEMETRY, Listener, Live, place_of_its_own, until
+from tests.real.live import Listener, monitor_on, until
+from tests.real.small_disk import fill, small_disk
 
 RUNAWAY = "P{n} C A F B done +300ms C C C"
 DISK_MIB = 64  # a snapshot is 11 MB; three are kept, and one is being written
@@ -17,20 +15,8 @@ DISK_MIB = 64  # a snapshot is 11 MB; three are kept, and one is being written
 @pytest.fixture
 def disk(tmp_path):
     """A small one, for everything that a monitor writes."""
-    where = tmp_path / "disk"
-    where.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m,mode=700", "tmpfs", str(where)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        why = "needs root and a tmpfs, to have a disk that can be filled"
-        pytest.fail(why) if IN_CI and os.geteuid() == 0 else pytest.skip(why)
-    yield where
-    subprocess.run(["umount", "-l", str(where)], check=True)
-
-
-def fill(path):
-    with path.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-        while True:
-            file.write(bytes(4096))
+    with small_disk(tmp_path / "disk", DISK_MIB) as where:
+        yield where
 
 
 @pytest.mark.slow
@@ -38,11 +24,8 @@ def fill(path):
 async def test_on_a_full_disk_snapshots_stop_the_old_one_stays_and_it_heals(
     kafka_own, mosquitto, disk, measured
 ):
-    kafka_own.create_topic(TELEMETRY)
-    kafka_own.create_topic(REFERENCE)
-    with place_of_its_own(disk / "monitor") as folder:
-        live = Live(folder, kafka_own.bootstrap_servers, mosquitto)
-        await live.start()
+    folder = disk / "monitor"
+    async with monitor_on(kafka_own, mosquitto, folder) as live:
         async with Listener(live) as gateway:
             began_s = time.monotonic()
             await live.send(RUNAWAY.format(n=1))
@@ -72,5 +55,4 @@ async def test_on_a_full_disk_snapshots_stop_the_old_one_stays_and_it_heals(
         async with Listener(live) as gateway:
             _, state = await gateway.next(0, "state")
             assert {h["halt_id"] for h in state["open"]} == {first["halt_id"], second["halt_id"]}
-        assert await live.terminate() == 143
         assert {h["halt_id"] for h in await live.halts()} == {first["halt_id"], second["halt_id"]}

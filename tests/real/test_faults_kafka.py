@@ -2,18 +2,20 @@
 
 import asyncio
 import contextlib
+import statistics
 import time
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from tests.real.faketime import Beating
-from tests.real.live import REFERENCE, TELEMETRY, Listener, Live, place_of_its_own, until
+from tests.real.live import TELEMETRY, Listener, monitor_on, until
 
 pytestmark = [pytest.mark.real("kafka", "mosquitto"), pytest.mark.slow]
 
 CLEAN = "P{n} C A F B done"
 SAID_S_MAX = 2
+BLIND_S_MAX = 2.1  # 2 s and the clock's tick
 LOOKED_S_MAX = 5  # that a topic is another one is asked each two seconds
 SKEWED_S = 3
 HEARD_S_MAX = 30  # a whole window of ten seconds, and the one that it falls into
@@ -21,13 +23,17 @@ HEARD_S_MAX = 30  # a whole window of ten seconds, and the one that it falls int
 
 @pytest.fixture
 async def live(kafka_own, mosquitto, tmp_path):
-    kafka_own.create_topic(TELEMETRY)
-    kafka_own.create_topic(REFERENCE)
-    with place_of_its_own(tmp_path / "monitor") as folder:
-        live = Live(folder, kafka_own.bootstrap_servers, mosquitto)
-        await live.start()
+    async with monitor_on(kafka_own, mosquitto, tmp_path / "monitor") as live:
         yield live
-        assert await live.terminate() == 143
+
+
+@pytest.fixture
+async def live_behind(kafka_own, mosquitto, tmp_path):
+    """A monitor whose Kafka is behind a proxy, and the proxy."""
+    async with kafka_own.proxy() as proxy:
+        behind = f"127.0.0.1:{proxy.port}"
+        async with monitor_on(kafka_own, mosquitto, tmp_path / "monitor", kafka_by=behind) as live:
+            yield live, proxy
 
 
 async def gap(live, why):
@@ -35,6 +41,35 @@ async def gap(live, why):
     await until(lambda: [lost for lost in live.lines("records.lost") if lost["why"] == why], why)
     (lost,) = [lost for lost in live.lines("records.lost") if lost["why"] == why]
     return lost["topic"], lost["first"], lost["end"]
+
+
+async def judging(gateway):
+    """It sees all now, and a breath ago too."""
+    await gateway.next(time.monotonic(), "lease", status="judging")
+
+
+async def test_a_kafka_that_is_deaf_or_stands_still_is_blindness_within_two_seconds(
+    live_behind, kafka_own, measured
+):
+    """From the cut to the lease that a gateway hears by MQTT, also where reading has hardly begun; no halt by it."""
+    live, proxy = live_behind
+    blind_s, back_s = [], []
+    async with Listener(live) as gateway:
+        for way in ("deaf", "still") * 3:
+            await judging(gateway)
+            cut_s = time.monotonic()
+            if way == "deaf":
+                proxy.swallowing = True
+            else:
+                kafka_own.freeze(1)
+            blind_s.append((await gateway.next(cut_s, "lease", status="blind"))[0])
+            proxy.swallowing = False
+            proxy.reset()
+            kafka_own.thaw(1)
+            back_s.append((await gateway.next(time.monotonic(), "lease", status="judging"))[0])
+        assert gateway.of("halt") == []
+    measured(blind_s=statistics.median(blind_s), blind_s_max=max(blind_s), judging_again_s=max(back_s))
+    assert statistics.median(blind_s) < BLIND_S_MAX
 
 
 async def test_what_retention_took_and_a_topic_made_again_are_gaps_with_their_offsets(

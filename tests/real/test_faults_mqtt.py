@@ -10,15 +10,7 @@ import trustme
 
 from monitor.edge import login
 from monitor.edge.mqtt_out import Broker, MqttOut
-from tests.real.live import (
-    REFERENCE,
-    SITE,
-    TELEMETRY,
-    Listener,
-    Live,
-    place_of_its_own,
-    until,
-)
+from tests.real.live import SITE, Listener, monitor_on, until
 
 RUNAWAY = "P{n} C A F B done +300ms C C C"
 TOPIC = f"risk/v1/{SITE}/lease/monitor-1"
@@ -31,11 +23,7 @@ async def test_mosquitto_dies_and_forgets_and_is_told_all_within_a_second(
     kafka_own, mosquitto, tmp_path, measured
 ):
     """The halt made meanwhile went by Kafka at once; what was retained is retained again."""
-    kafka_own.create_topic(TELEMETRY)
-    kafka_own.create_topic(REFERENCE)
-    with place_of_its_own(tmp_path / "monitor") as folder:
-        live = Live(folder, kafka_own.bootstrap_servers, mosquitto)
-        await live.start()
+    async with monitor_on(kafka_own, mosquitto, tmp_path / "monitor") as live:
         async with Listener(live) as gateway:
             began_s = time.monotonic()
             await live.send(RUNAWAY.format(n=1))
@@ -56,7 +44,6 @@ async def test_mosquitto_dies_and_forgets_and_is_told_all_within_a_second(
         measured(halted_s=halted_s, stated_s=stated_s)
         assert halted_s < 1.5, "a second, and what this machine takes to say so"
         assert stated_s < 6
-        assert await live.terminate() == 143
 
 
 @contextlib.asynccontextmanager

@@ -44,7 +44,7 @@ class Total:
     """Over all seeds."""
 
     def __init__(self) -> None:
-        self.seeds = self.failed = self.events = self.lives = self.kills = self.halts = 0
+        self.seeds = self.failed = self.events = self.lives = self.kills = self.halts = self.replayed = 0
         self.seconds = 0.0
         self.faults: Counter[str] = Counter()
 
@@ -56,13 +56,15 @@ class Total:
         self.lives += outcome.lives
         self.kills += outcome.kills
         self.halts += outcome.halts
+        self.replayed += outcome.replayed
         self.faults += outcome.faults
 
     def words(self, took_s: float, first: int) -> str:
         faults = ", ".join(f"{kind} {count}" for kind, count in sorted(self.faults.items()))
         return (
             f"{self.seeds} seeds from {first}: {self.failed} failed; {self.seconds / 3_600:.2f} simulated hours in "
-            f"{took_s:.0f} s, {self.events} events, {self.kills} restarts, {self.halts} halts\nfaults: {faults or 'none'}"
+            f"{took_s:.0f} s, {self.events} events, {self.kills} restarts, {self.halts} halts, "
+            f"{self.replayed} facts judged again\nfaults: {faults or 'none'}"
         )
 
 

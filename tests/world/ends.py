@@ -33,6 +33,7 @@ def simulated(world: World) -> Iterator[None]:
         put(reader.KafkaIn, _topics_now=kafka.topics_now)
         for module in (halts, dead_letters):
             put(module, producer_of=lambda *_, **__: kafka.Producer(), close=kafka.close, time=VirtualTime)
+        put(halts, Express=kafka.Express)
         put(mqtt_out, aiomqtt=mqtt.aiomqtt, time=VirtualTime)
         put(pager, httpx=pagers.httpx, time=VirtualTime)
         put(feeding, time=VirtualTime)

@@ -19,6 +19,8 @@ SECOND: Final = 1_000 * MS
 TELEMETRY, REFERENCE = "trading.telemetry.v1", "trading.reference.v1"
 SYMBOLS: Final = ("NOK", "ES", "IBM")
 PRICE: Final = {"NOK": 10.0, "ES": 50.0, "IBM": 200.0}
+LONGEST_NS: Final = 600 * SECOND  # of a runaway: after hours one of them is others too
+NIGHT_PACE_S: Final = 20.0  # seconds between two parents, from which on everything else is slow too
 RUNAWAYS: Final = ("after_done", "overcommit", "exposure", "unconfirmed")
 GROSS_OF_SMALL: Final = 100_000  # the limit of account "small", that the runaway `exposure` passes
 
@@ -65,7 +67,7 @@ class Flow:
         self._world()
         self._clean()
         for runaway in self.runaways:
-            first = self.start_ns + 4 * SECOND
+            first = max(self.start_ns + 4 * SECOND, self.end_ns - LONGEST_NS)
             onset = self.chance.randrange(first, max(self.end_ns - self.last_ns, first + SECOND))
             halts = getattr(self, f"_{runaway}")(onset)
             self.truths.append(Truth(runaway, onset, frozenset(halts)))
@@ -114,10 +116,15 @@ class Flow:
                 told = {"kind": "mark", "ts": at, "source": "market", "host": "md", "symbol": symbol}
                 wander = round(PRICE[symbol] * self.chance.uniform(0.999, 1.001), 2)
                 self._put(at, REFERENCE, 0, {**told, "price": wander})
-                at += self.chance.randrange(1 * SECOND, 5 * SECOND)
+                at += self.chance.randrange(1 * SECOND, 5 * SECOND) * (6 if self._is_night else 1)
         for account in self._accounts:
-            for at in range(self.start_ns, self.end_ns, 800 * MS):
+            period = 5 * SECOND if self._is_night else 800 * MS
+            for at in range(self.start_ns, self.end_ns, period):
                 self._tell(at + self.chance.randrange(400 * MS), account, "heartbeat", build="v1")
+
+    @property
+    def _is_night(self) -> bool:
+        return self.pace_s >= NIGHT_PACE_S
 
     @property
     def _accounts(self) -> list[str]:

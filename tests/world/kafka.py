@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import bisect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
 from random import Random
@@ -19,8 +19,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndTimestamp
 
-from monitor.edge.kafka_in.drain import Part
 from monitor.edge.kafka_in.metadata import TopicNow
+from monitor.edge.kafka_in.part import Part
 from tests.world.loop import PROCESS
 
 REQUEST_S: Final = 2.0  # after it a producer says that nothing was answered
@@ -82,6 +82,7 @@ class Cluster:
     def __init__(self, loop: Any, now_ns: Callable[[], int], chance: Random) -> None:
         self.loop, self.now_ns, self.chance = loop, now_ns, chance
         self.up = True
+        self.idle = 1.0  # how long a broker waits for records, in tenths of a second
         self.slow = 1.0  # what every answer is late by, times
         self.ack_loss = 0.0  # share of what is taken and not acknowledged
         self.odd = False  # the client's own code fails, in a way that nobody foresaw
@@ -192,7 +193,7 @@ class Consumer:
                 continue
             brought = sum(self._fetch_one(partition) for partition in list(self._positions))
             if not brought:
-                await asyncio.sleep(cluster.chance.uniform(0.05, 0.1))  # the broker waits for records
+                await asyncio.sleep(cluster.idle * cluster.chance.uniform(0.05, 0.1))  # the broker waits
 
     def _fetch_one(self, partition: TopicPartition) -> int:
         log, position = self.cluster.log(partition), self._positions[partition]
@@ -218,7 +219,7 @@ class Consumer:
         following = log.read(last + 1, 1)
         after = following[0].offset if following else max(log.end, last + 1)
         self._positions[partition] = after
-        return Part(
+        return Part.of(
             partition.topic,
             partition.partition,
             [record.value or b"" for record in records],
@@ -232,8 +233,9 @@ class Consumer:
 class Drain:
     """What was fetched, in the place of the reach into aiokafka's own queue."""
 
-    def __init__(self, consumer: Consumer) -> None:
+    def __init__(self, consumer: Consumer, _epochs: Mapping[tuple[str, int], int]) -> None:
         self._consumer = consumer
+        self.fenced: dict[tuple[str, int], int] = {}  # offsets alone tell here of a log that was cut
 
     async def wait(self, timeout_s: float) -> None:
         try:
@@ -302,6 +304,55 @@ class Producer:
             loop.call_later(0.1, self._reach, topic, key, value, promise, until_s, context=Context())
         else:
             _settle(promise, KafkaTimeoutError("no broker took it"))
+
+
+class Express:
+    """The short way past a producer: no second tries, and what is under way when it breaks is lost or not."""
+
+    def __init__(self, producer: Producer, topics: Iterable[str]) -> None:
+        self._cluster, self._topics = producer.cluster, frozenset(topics)
+        self.is_open = False
+
+    async def open(self) -> None:
+        await self._cluster.answer()
+        self.is_open = True
+
+    def post(self, topic: str, key: bytes, value: bytes | None) -> Answer | None:
+        cluster, process = self._cluster, PROCESS.get()
+        if topic not in self._topics or not self.is_open:
+            return None
+        promise: asyncio.Future[Any] = cluster.loop.create_future()
+        if process is None or process.alive:
+            cluster.loop.call_later(
+                cluster.delay_s(), self._reach, topic, key, value, promise, context=Context()
+            )
+        return Answer(promise)
+
+    def _reach(self, topic: str, key: bytes, value: bytes | None, promise: asyncio.Future[Any]) -> None:
+        cluster = self._cluster
+        if not cluster.up or not cluster.topics[topic].logs[0].leader:
+            self.is_open = cluster.up
+            _settle(promise, KafkaConnectionError("the connection broke, or leads to no leader"))
+            return
+        record = cluster.append(topic, 0, key, value)
+        if cluster.chance.random() >= cluster.ack_loss:
+            cluster.loop.call_later(cluster.delay_s(), _settle, promise, record, context=Context())
+        else:
+            late = KafkaTimeoutError("no acknowledgement")
+            cluster.loop.call_later(REQUEST_S, _settle, promise, late, context=Context())
+
+
+class Answer:
+    """What an express message waits for."""
+
+    def __init__(self, promise: asyncio.Future[Any]) -> None:
+        self._promise = promise
+
+    async def heard(self) -> None:
+        await self._promise
+
+    def close(self) -> None:
+        """Nothing of it holds anything open."""
 
 
 def _settle(promise: asyncio.Future[Any], outcome: Record | Exception) -> None:

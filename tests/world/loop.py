@@ -81,7 +81,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if not self._ready:
             if not self._scheduled:
                 raise Stuck("nothing is left to happen")
-            self.now_ns = max(self.now_ns, math.ceil(self._scheduled[0]._when * NS))
+            # A nanosecond at least: a wait that floats round to nothing would be asked for again for ever.
+            self.now_ns = max(self.now_ns + 1, math.ceil(self._scheduled[0]._when * NS))
             self._steps_here = 0
         while self._scheduled and self._scheduled[0]._when <= self.time() + 1e-9:
             handle = heapq.heappop(self._scheduled)

@@ -6,13 +6,13 @@ Its clients of Kafka, MQTT and HTTP are the product's own, on simulated librarie
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import TopicPartition
 
 from monitor.core.keyring import Signer
-from monitor.edge.clock import Clock
+from monitor.edge.clock import Clock, Tick
 from monitor.edge.mqtt_out import Broker
 from monitor.edge.suspects import Suspects
 from monitor.outside import Outside, Unreachable
@@ -36,6 +36,15 @@ class Scraped:
             self._exposition()
 
 
+class SlowClock(Clock):
+    """One that is looked at as seldom as the plan says."""
+
+    tick_s = 0.1
+
+    def ticks(self, period_s: float = 0.0) -> AsyncIterator[Tick]:
+        return super().ticks(period_s or self.tick_s)
+
+
 class WorldOutside(Outside):
     """Everything that one life of a monitor touches."""
 
@@ -44,7 +53,8 @@ class WorldOutside(Outside):
         self._world, self._host = life.world, life.host
         self._kafka: dict[str, Any] = {}
         self._mqtt = Broker("world", 1883, config.issuer)
-        self.clock = Clock(self._host.wall_ns, lambda: self._world.loop.now_ns)
+        self.clock = SlowClock(self._host.wall_ns, lambda: self._world.loop.now_ns)
+        self.clock.tick_s = self._world.plan.tick_s
 
     async def reach(self) -> None:
         for _ in range(8):

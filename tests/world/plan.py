@@ -14,6 +14,8 @@ from tests.world.chance import Chance
 from tests.world.flow import RUNAWAYS
 
 HEAL_S: Final = 45.0  # of running without faults at the end
+NIGHTS: Final = 0.03  # of the seeds: hours in which hardly anything is traded, and as much goes wrong
+LONG: Final = 0.1
 RARELY: Final = 0.15  # of the seeds lose records for ever
 
 # What can happen, how often beside the others, and for how long.
@@ -67,7 +69,8 @@ class Plan:
     gateways: int
     parts: int
     seconds: float  # of the firm's day
-    pace_s: float
+    pace_s: float  # between two parents
+    tick_s: float  # between two looks of a monitor at its clock
     runaways: tuple[str, ...]
     faults: tuple[Fault, ...] = field(default=())
 
@@ -82,12 +85,17 @@ class Plan:
 def plan_of(seed: int, *, faults: Collection[str] | None = None, seconds: float | None = None) -> Plan:
     """Draw a plan.  `faults`: only these kinds (None: all); `seconds`: how long its day is."""
     chance = Chance(seed).of("plan")
-    long = chance.random() < 0.1
-    day_s = chance.uniform(200, 600) if long else chance.uniform(90, 140)
+    kind = chance.random()
+    is_night, is_long = kind < NIGHTS, kind < NIGHTS + LONG
+    if is_night:
+        day_s = chance.uniform(1_800, 7_200)
+    else:
+        day_s = chance.uniform(200, 600) if is_long else chance.uniform(90, 140)
     monitors = chance.choice((1, 1, 2))
     gateways, parts = chance.randint(1, 3), chance.randint(1, 4)
     runaways = tuple(name for name in RUNAWAYS if chance.random() < 0.4)
-    pace_s = chance.choice((0.3, 0.6, 2.0)) if not long else 4.0
+    pace_s = 40.0 if is_night else 4.0 if is_long else chance.choice((0.3, 0.6, 2.0))
+    tick_s = 0.5 if is_night else 0.1
     count = chance.choice((0, 2, 5, 10, 20))
     known = KINDS | (LOSING if chance.random() < RARELY else {})
     day_s = day_s if seconds is None else max(seconds, HEAL_S + 20)
@@ -98,7 +106,7 @@ def plan_of(seed: int, *, faults: Collection[str] | None = None, seconds: float 
             _fault(chance, kind, day_s - HEAL_S) for kind in faults if not any(f.kind == kind for f in wanted)
         ]
     ordered = tuple(sorted(wanted, key=lambda fault: fault.at_s))
-    return Plan(seed, monitors, gateways, parts, day_s, pace_s, runaways, ordered)
+    return Plan(seed, monitors, gateways, parts, day_s, pace_s, tick_s, runaways, ordered)
 
 
 def _faults(

@@ -49,8 +49,6 @@ class Log:
     def _said(self, event: str, **fields: Any) -> None:
         if self._life.alive and event in TOLD:
             self._life.world.happened(event, f"{self._life.host.name} {fields}")
-        if event == "link.changed" and fields["up"] and (fields["link"] == "kafka" or "/" in fields["link"]):
-            self._life.linked_ns = self._life.world.loop.now_ns
         if self._life.alive and event == "task.failed" and not self._life.world.plan.has("client_fails"):
             self._life.world.fail(f"{self._life.host.name}: a task failed: {fields}")
 
@@ -66,13 +64,11 @@ class Life:
         self.fuse_at_halt = 0  # the same, from its next halt on
         self.steps_left = 0  # of its disk until it is killed; 0: it is not
         self.power_too = False
-        self.ready_ns = 0  # when it had its state and began to read
-        self.linked_ns = 0  # when a feed last came up
-        self.resumed_ns = 0  # when it last went on after having been stopped
         self.born_ns, self.died_ns = self.world.loop.now_ns, 0
         self.over = asyncio.Event()
         self.stop = asyncio.Event()
         self.records: dict[tuple[str, int, int], deque[tuple[bytes, int]]] = {}
+        self.parts: list[tuple[str, int]] = []  # by their numbers, as its trail names them
         self.monitor: Monitor | None = None
         self._clients: list[Client] = []
         context = copy_context()
@@ -101,6 +97,8 @@ class Life:
     def _read(
         self, part: SourcePart, values: list[bytes], offsets: NDArray[Any], arrived_ns: NDArray[Any]
     ) -> None:
+        assert self.monitor is not None
+        self.parts = [(one.topic, one.partition) for one in self.monitor.engine.parts]
         for value, offset, at_ns in zip(values, offsets.tolist(), arrived_ns.tolist(), strict=True):
             place = (part.topic, part.partition, offset)
             self.records.setdefault(place, deque()).append((value, at_ns))
@@ -150,7 +148,6 @@ class Life:
     def go_on(self) -> None:
         if self.stopped:
             self.stopped = False
-            self.resumed_ns = self.world.loop.now_ns
             self.world.loop.resume(self)
 
     # -- what it does

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from monitor.core.inputs import ReadingStarted, RecordsArrived, SourcePart, Time
 from monitor.core.policy import Policy
 from tests.world.flow import Key, Told
 
-MS: Final = 1_000_000
-TICK_NS: Final = 100 * MS
-
 
 def key_of(payload: Any) -> Key:
     return payload["detector"], payload["reason_code"], Scope.of(payload["scope"]).text
@@ -26,14 +23,14 @@ def key_of(payload: Any) -> Key:
 class Reference:
     """Its halts, by (detector, reason, scope): the id, and the arrival of the event that tipped it."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, tick_ns: int) -> None:
         self.engine = Engine(policy)
         self._decoder = Decoder(self.engine.names)
         self._offsets: dict[int, int] = {}
         self.halts: dict[Key, str] = {}
         self.at_ns: dict[Key, int] = {}
         self.breaches: set[tuple[str, str, str, str]] = set()
-        self._now_ns = 0
+        self._now_ns, self._tick_ns = 0, tick_ns
 
     def judge(self, arrivals: Sequence[tuple[int, Told]], topics: dict[str, int], end_ns: int) -> None:
         """Each event by itself, at its arrival, with the clock's ticks between."""
@@ -43,7 +40,7 @@ class Reference:
         self._now_ns = arrivals[0][0]
         waiting: list[tuple[int, Told]] = []
         for at_ns, told in arrivals:
-            if at_ns >= self._now_ns + TICK_NS:
+            if at_ns >= self._now_ns + self._tick_ns:
                 self._judge(waiting)
                 waiting = []
                 self._tick_until(at_ns)
@@ -68,8 +65,8 @@ class Reference:
         self._handle(RecordsArrived(read.batch, ranges, read.quarantined, ends))
 
     def _tick_until(self, at_ns: int) -> None:
-        while self._now_ns + TICK_NS <= at_ns:
-            self._now_ns += TICK_NS
+        while self._now_ns + self._tick_ns <= at_ns:
+            self._now_ns += self._tick_ns
             self._handle(TimePassed(self._now_ns))
 
     def _handle(self, happened: Any) -> None:

@@ -40,6 +40,13 @@ def test_killed_again_and_again_everything_comes_out_the_same():
     assert outcome.kills >= 3
 
 
+def test_nobody_says_judging_before_what_came_meanwhile_is_read():
+    """Seed 300 failed so when neither a start, nor a feed that is back, nor a stop of our own was a doubt."""
+    kinds = "kill,pause,kafka_down"
+    outcome = passed(run(plan_of(300, faults=kinds.split(","), seconds=80)), kinds)
+    assert outcome.kills
+
+
 def test_a_stuck_pager_changes_no_halting_time():
     calm = passed(run(plan_of(6, faults=[], seconds=90)), "none")
     stuck = passed(

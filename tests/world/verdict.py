@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.core.keyring import Keyring
 from monitor.core.trail import BadLine, Follower, read_line
+from tests.world.again import judge_again
 from tests.world.flow import Key
 from tests.world.keys import keys
 
@@ -19,6 +20,7 @@ SECOND: Final = 1_000_000_000
 ROAD_NS: Final = 1 * SECOND  # from a decision to a gateway that is there, both roads open
 DECIDED_NS: Final = 3 * SECOND  # later than the reference, nothing being broken
 CALM_NS: Final = 20 * SECOND  # what a fault may do to a time ends so long after it
+JUDGED_AGAIN: Final = 3  # each third seed: it costs as much as the seed itself
 DISK_FAULTS: Final = ("disk_full", "disk_hung")
 
 
@@ -33,6 +35,8 @@ def judge(world: World, reference: Reference) -> None:
     _everybody_judges(world)
     for host in world.hosts:
         _trail(world, host)
+        if not world.failures and world.plan.seed % JUDGED_AGAIN == 0:
+            judge_again(world, host)
 
 
 def _truths(world: World, expected: object) -> None:

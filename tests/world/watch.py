@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SECOND: Final = 1_000_000_000
 BLIND_NS: Final = 2 * SECOND
 SLACK_NS: Final = 400_000_000  # one tick, one upkeep, and the rounding of both
-FLAPPING_NS: Final = 5 * SECOND
+OTHERS_WAITING_MAX: Final = 4  # lease, state in parts
 ROADS: Final = (COMMANDS, STATES, LEASES)
 
 
@@ -98,8 +98,6 @@ class Watch:
                 self.decided.setdefault(key_of(fields), now_ns)
                 self._world.happened("halt", f"{life.host.name} {key_of(fields)}")
                 life.at_halt()
-        elif what == "monitor.started":
-            life.ready_ns = now_ns
         elif what == "lease.commanded":
             self._lease(life, fields, now_ns)
         elif what == "detector.failed":
@@ -111,17 +109,21 @@ class Watch:
         if not said or said[-1][1:] != (status, reasons):
             self._world.happened("lease", f"{life.host.name} {status} {reasons}")
         said.append((now_ns, status, reasons))
+        self._queues(life)
         if status != "judging":
             return
         for what, began_ns in self._world.unread(life):
-            since_ns = max(began_ns, life.ready_ns, life.resumed_ns)
-            # A feed that came back and brings nothing is a new doubt; one that comes and goes is an old one.
-            anew_ns = max(since_ns, life.linked_ns)
-            doubted_ns = max((at for at, other, _ in said[-10:] if other != "judging"), default=0)
-            flapping = now_ns - max(since_ns, doubted_ns) > FLAPPING_NS
-            if now_ns - anew_ns > BLIND_NS + SLACK_NS or flapping:
-                late_s = (now_ns - since_ns) / SECOND
-                self._world.fail(f"{life.host.name} says judging {late_s:.1f} s into: {what}")
+            late_ns = now_ns - began_ns
+            if late_ns > BLIND_NS + SLACK_NS:
+                self._world.fail(f"{life.host.name} says judging {late_ns / SECOND:.1f} s into: {what}")
+
+    def _queues(self, life: Life) -> None:
+        """What waits for a road is one message a halt, its ladder's steps, and the latest of each other kind."""
+        roads = life.monitor.performer.roads if life.monitor is not None else None
+        if roads is not None:
+            most = max(roads.kafka.waiting, roads.mqtt.waiting)
+            if most > OTHERS_WAITING_MAX + len(self.halts):
+                self._world.fail(f"{life.host.name} has {most} messages waiting, of {len(self.halts)} halts")
 
     # -- what a gateway holds
 

@@ -83,6 +83,7 @@ class Outcome:
     faults: Counter[str] = field(default_factory=Counter)
     story: list[str] = field(default_factory=list)
     halted: dict[Key, int] = field(default_factory=dict)  # what, and when (simulated)
+    replayed: int = 0  # facts judged again from trails
 
 
 class World:
@@ -95,8 +96,10 @@ class World:
         self.loop = VirtualLoop()
         self.failures: list[str] = []
         self.story: list[str] = []
+        self.replayed = 0  # facts that were judged again from a trail
         self._digest = hashlib.sha256()
         self.kafka = Cluster(self.loop, self.now_ns, self.chance.of("kafka"))
+        self.kafka.idle = plan.tick_s * 10
         self.mqtt = Broker(self.loop, self.chance.of("mqtt"))
         self.pagers = Pagers(self.chance.of("pagers"))
         self.topics = {TELEMETRY: plan.parts, REFERENCE: 1}
@@ -170,7 +173,7 @@ class World:
         self._background |= {self.loop.create_task(work) for work in works}
         await asyncio.wait(self.firm.tasks())
         await asyncio.sleep(max(0.0, self.plan.seconds + SETTLE_S - self.loop.time()))
-        reference = Reference(policy_of(self.hosts[0].config))
+        reference = Reference(policy_of(self.hosts[0].config), int(self.plan.tick_s * SECOND))
         reference.judge(planned(self.firm.events), self.topics, self.now_ns())
         judge(self, reference)
         await self._end()
@@ -224,6 +227,7 @@ def _outcome(plan: Plan, *, deaf_gateways: bool) -> Outcome:
     return Outcome(
         plan, world.failures, world._digest.hexdigest(), loop.time(), world.firm.sent, len(lives),
         len(lives) - len(world.hosts), len(world.watch.halts), world.faults.done, world.story, world.watch.decided,
+        world.replayed,
     )  # fmt: skip
 
 

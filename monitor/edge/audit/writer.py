@@ -13,7 +13,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -108,6 +108,7 @@ class AuditTrail:
         self._waiters: list[tuple[int, asyncio.AbstractEventLoop, asyncio.Future[bool]]] = []
         self._lock = threading.Lock()
         self._news = threading.Condition(self._lock)
+        self._is_together = False
         self._closing = threading.Event()
         if found.head.count or found.torn:
             self.append("trail.reopened", {"after": found.head.payload, "torn": list(found.torn)}, at_ns)
@@ -138,8 +139,24 @@ class AuditTrail:
             due = self._head.count - last.count >= self._keeping.checkpoint_lines
             if due or at_ns - signed_at >= self._keeping.checkpoint_s * SECOND_NS:
                 self._sign(at_ns)
-            self._news.notify()
+            if not self._is_together:
+                self._news.notify()
             return self._head
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """The lines of one fact: the writing thread is woken after the last of them.
+
+        Woken by the first, it takes turns at the interpreter with a halt that is being signed and sent.
+        """
+        self._is_together = True
+        try:
+            yield
+        finally:
+            self._is_together = False
+            if self._queue:
+                with self._news:
+                    self._news.notify()
 
     def keep_evidence(self, halt_id: str, records: Sequence[RawRecord], at_ns: int) -> None:
         """Copy a halt's records beside the trail, by the writing thread; `evidence.kept` follows."""

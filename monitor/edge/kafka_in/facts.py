@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from monitor.core.inputs import LinkChanged
-from monitor.edge.kafka_in.drain import Chunk
+from monitor.edge.kafka_in.part import Chunk
 
 Key = tuple[str, int]  # topic, partition
 

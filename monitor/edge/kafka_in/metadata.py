@@ -7,7 +7,7 @@ carries it; a broker that is older answers nothing here, and offsets alone must 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -23,6 +23,7 @@ from aiokafka.protocol.types import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from io import BytesIO
 
 METADATA: Final = 3
@@ -124,12 +125,17 @@ class TopicNow:
 
     id: bytes
     partitions: frozenset[int]
+    epochs: Mapping[int, int] = field(default_factory=dict)  # how often each changed its leader
 
 
 def topics_in(answer: Any) -> dict[str, TopicNow]:
     """The topics of an answer that exist."""
     return {
-        name: TopicNow(b"" if topic_id == NO_ID else topic_id, frozenset(part[1] for part in partitions))
+        name: TopicNow(
+            b"" if topic_id == NO_ID else topic_id,
+            frozenset(part[1] for part in partitions),
+            {part[1]: part[3] for part in partitions if not part[0] and part[3] >= 0},
+        )
         for error, name, topic_id, _internal, partitions, *_ in answer.topics
         if not error
     }

@@ -19,9 +19,12 @@ from aiokafka.client import ConnectionGroup
 from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError, RecordTooLargeError
 
 from monitor.core.inputs import LinkChanged
-from monitor.edge.kafka_in.drain import NS_PER_MS, CorruptBatchError, Drain, Part, chunks
+from monitor.edge.kafka_in.batches import CorruptBatchError
+from monitor.edge.kafka_in.drain import NS_PER_MS, Drain
 from monitor.edge.kafka_in.facts import Fact, Gap, Key, Lag, Source, Started
+from monitor.edge.kafka_in.fencing import led_anew
 from monitor.edge.kafka_in.metadata import TopicNow, TopicsQuestion, topics_in
+from monitor.edge.kafka_in.part import Part, chunks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -41,6 +44,7 @@ MUTE_S: Final = 10.0  # a partition that long without an answer: perhaps it is t
 BACKOFF_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0)
 BUSY_RECORDS: Final = 512  # below it a record's own latency counts for more than the next fetch
 FETCH_TURNS: Final = 4
+NO_END: Final = 1 << 62
 CORRUPT_TRIES: Final = 3  # a batch broken on the wire is whole the next time; one broken on disk never is
 
 
@@ -75,7 +79,12 @@ class KafkaIn:
         self._last_arrived_ns: dict[Key, int] = {}
         self._heard_s: dict[Key, float] = {}
         self._stamps: dict[Key, int | None] = {}
+        self._answered_ns: dict[Key, int] = {}  # its last answer came after this
+        self._read_to_ns: dict[Key, int] = {}  # what was there then is read
+        self._looked_ns = 0  # when the upkeep before was done
+        self._handing_on = False  # positions are ahead of what was handed on
         self._up: dict[str, bool] = {}  # link -> last said
+        self._epochs: dict[Key, int] = {}  # of the leader from whose log our position is
         self._troubled: dict[Key, Exception] = {}
         self._corrupt: dict[Key, int] = {}  # how often the batch at this position was broken
         self._facts: deque[Fact] = deque()
@@ -94,6 +103,10 @@ class KafkaIn:
             seconds = max(0, now_ns - arrived_ns) / 1e9 if records and arrived_ns else 0.0
             lags[key] = Lag(records, seconds)
         return lags
+
+    def read_to_ns(self) -> int:
+        """What its brokers had at this time is read, of every partition; 0 while that is not known of one."""
+        return min((self._read_to_ns.get(key, 0) for key in self.positions), default=0)
 
     def caught_up(self) -> bool:
         """Every partition was answered for, and read to the end that its broker named."""
@@ -125,14 +138,16 @@ class KafkaIn:
                 self._lost(drain, repr(broken))
                 continue
             parts = [part for part in parts if self._took(part)]
-            if sum(len(part.values) for part in parts) >= BUSY_RECORDS:
+            if sum(map(len, parts)) >= BUSY_RECORDS:
                 # While these are judged the broker shall already fetch the next: the client's tasks need some
                 # turns of the loop to ask for them.
                 for _ in range(FETCH_TURNS):
                     await asyncio.sleep(0)
+            self._handing_on = True
             for chunk in chunks(parts):
                 yield chunk
                 await asyncio.sleep(0)
+            self._handing_on = False
 
     def _took(self, part: Part) -> bool:
         """Note how far we are, before anything is handed on: another client would begin here."""
@@ -142,7 +157,7 @@ class KafkaIn:
         self.positions[key] = part.next_offset
         self.ends[key] = part.end_offset
         self._corrupt.pop(key, None)
-        if part.values:
+        if len(part):
             self._last_arrived_ns[key] = int(part.arrived_ns[-1])
         return True
 
@@ -187,7 +202,7 @@ class KafkaIn:
                         retry_backoff_ms=100,
                     )
                     await consumer.start()
-                self._drain = Drain(consumer)
+                self._drain = Drain(consumer, self._epochs)
                 for topic in self._sources:  # connected is not read: nothing is known until it was looked at
                     self._say(f"{topic}/*", up=False, detail="its reading has not begun")
                 self._say(self._link, up=True)
@@ -207,41 +222,52 @@ class KafkaIn:
     async def _keep(self, consumer: AIOKafkaConsumer, drain: Drain) -> None:
         """Upkeep of one client, until it is lost or mute."""
         self._stamps.clear()
+        self._answered_ns.clear()
         built_s = look_s = last_s = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             looking: asyncio.Task[None] | None = None
+            self._looked_ns = self._now_ns()
             while self._drain is drain:
                 now_s = time.monotonic()
                 # Blocked or stopped ourselves: nobody else was silent meanwhile.
                 excused_s = max(0.0, now_s - last_s - 2 * UPKEEP_S)
-                last_s = now_s
+                looked_s, last_s = last_s, now_s
                 if looking is None or (looking.done() and now_s >= look_s):
                     # Beside the upkeep: a dead broker may keep the question open for seconds.
                     looking = tasks.create_task(self._look(consumer))
                     look_s = now_s + LOOK_EVERY_S
                 if self._troubled:
                     await self._settle(consumer)
-                quiet_s = self._listen(consumer, drain, excused_s)
+                if drain.fenced:
+                    await self._follow_leaders(consumer, drain.fenced)
+                quiet_s = self._listen(consumer, drain, excused_s, looked_s + excused_s)
+                self._looked_ns = self._now_ns()
                 if quiet_s >= MUTE_S and now_s - built_s >= MUTE_S:
                     self._lost(drain, f"no answer for {quiet_s:.0f} s")
                 await asyncio.sleep(UPKEEP_S)
             if looking is not None:
                 looking.cancel()
 
-    def _listen(self, consumer: AIOKafkaConsumer, drain: Drain, excused_s: float) -> float:
-        """Who answers; returns the longest silence of a partition, in seconds."""
+    def _listen(self, consumer: AIOKafkaConsumer, drain: Drain, excused_s: float, looked_s: float) -> float:
+        """Who answers; returns the longest silence of a partition, in seconds.
+
+        An answer came at some time since `looked_s`: silence counts from there, and is never said late.
+        """
         now_s = time.monotonic()
         quiet_s = 0.0
         for partition in consumer.assignment():
             key = (partition.topic, partition.partition)
             stamp = consumer.last_poll_timestamp(partition)
-            if stamp != self._stamps.get(key) or drain.pending(partition):
+            is_new = stamp != self._stamps.get(key)
+            if is_new or drain.pending(partition):
                 self._stamps[key] = stamp
-                self._heard_s[key] = now_s
+                self._heard_s[key] = looked_s
                 if stamp is not None:
                     end = consumer.highwater(partition)
                     if end is not None:
                         self.ends[key] = end
+                    if is_new:
+                        self._answered(key, is_read=not drain.pending(partition))
                     self._say(f"{partition.topic}/{partition.partition}", up=True)
                 continue
             self._heard_s[key] = self._heard_s.get(key, now_s) + excused_s
@@ -251,6 +277,17 @@ class KafkaIn:
                 link = f"{partition.topic}/{partition.partition}"
                 self._say(link, up=False, detail="fetches not answered", for_s=silent_s)
         return quiet_s
+
+    def _answered(self, key: Key, *, is_read: bool) -> None:
+        """A new answer since the upkeep before.  Its question was asked after the answer before it came.
+
+        An answer may be old: it waited in our socket while we were stopped.  What it says is true of a time
+        after its question only.
+        """
+        asked_ns, self._answered_ns[key] = self._answered_ns.get(key, 0), self._looked_ns
+        at_end = self.positions.get(key, 0) >= self.ends.get(key, NO_END)
+        if asked_ns and is_read and at_end and not self._handing_on:
+            self._read_to_ns[key] = asked_ns
 
     # -- which partitions, and from where
 
@@ -264,7 +301,6 @@ class KafkaIn:
                 self._say(f"{topic}/*", up=False, detail="no such topic, or not allowed to see it")
                 wanted |= {key for key in self.positions if key[0] == topic}
                 continue
-            self._say(f"{topic}/*", up=True)
             known = self.topic_ids.get(topic, b"")
             if now.id:
                 self.topic_ids[topic] = now.id
@@ -277,6 +313,7 @@ class KafkaIn:
             mine = now.partitions if self._only is None or source.whole else now.partitions & self._only
             wanted |= {(topic, partition) for partition in mine}
         for key in self.positions.keys() - wanted:
+            self._epochs.pop(key, None)
             self._tell(Gap(*key, self.positions.pop(key), 0, "partition_gone"))
         new = wanted - self.positions.keys()
         begun = await asyncio.gather(*(self._begin(consumer, key) for key in sorted(new)))
@@ -284,11 +321,21 @@ class KafkaIn:
             if started is not None:
                 self.positions[key] = started.offset
                 self._tell(started)
+        for topic, partition in self.positions:
+            epoch = topics[topic].epochs.get(partition) if topic in topics else None
+            if epoch is not None:
+                self._epochs.setdefault((topic, partition), epoch)
         self._known_topics |= {key[0] for key in self.positions}
         self._assign(consumer)
+        unbegun = {key[0] for key in wanted - self.positions.keys()}
+        for topic in self._sources:
+            if topic in topics and topic not in unbegun:
+                self._say(f"{topic}/*", up=True)
 
     def _forget(self, topic: str) -> None:
         """A topic of the same name that is another: all that we held offsets of is gone."""
+        for key in [key for key in self._epochs if key[0] == topic]:
+            del self._epochs[key]
         for key in [key for key in self.positions if key[0] == topic]:
             self._start.pop(key, None)
             self._tell(Gap(*key, self.positions.pop(key), 0, "recreated"))
@@ -301,6 +348,7 @@ class KafkaIn:
         if wanted and wanted != consumer.assignment():
             consumer.assign(sorted(wanted))
             self._stamps.clear()
+            self._answered_ns.clear()
             for key, position in self.positions.items():
                 consumer.seek(TopicPartition(*key), position)
 
@@ -332,6 +380,7 @@ class KafkaIn:
             return Started(*key, self._start[key], "snapshot")
         since_ns = self._sources[key[0]].since_ns
         later = key[0] in self._known_topics
+        asked_s = time.monotonic()
         try:
             async with asyncio.timeout(LOOKUP_S_MAX):
                 first, end = await _bounds(consumer, key)
@@ -347,7 +396,8 @@ class KafkaIn:
                     return Started(*key, first, "beginning")
                 return Started(*key, end, "nothing_since")
         except (KafkaError, OSError, TimeoutError) as broken:
-            self._say(f"{key[0]}/{key[1]}", up=False, detail=f"no answer where to begin: {broken!r}")
+            link, detail = f"{key[0]}/{key[1]}", f"no answer where to begin: {broken!r}"
+            self._say(link, up=False, detail=detail, for_s=time.monotonic() - asked_s)
             return None
 
     # -- offsets that are not there
@@ -370,6 +420,19 @@ class KafkaIn:
                     self._skip(consumer, key, error.end, "corrupt")
             else:
                 self._say(f"{key[0]}/{key[1]}", up=False, detail=repr(error))
+
+    async def _follow_leaders(self, consumer: AIOKafkaConsumer, fenced: dict[Key, int]) -> None:
+        """Where another leader's log is shorter than what we read of the one before it, that is a gap."""
+        for key in list(fenced):
+            node_id, epoch = fenced.pop(key), self._epochs.get(key)
+            if epoch is None:
+                continue
+            found = await led_anew(consumer, key, node_id, epoch, self.topic_ids.get(key[0], b""))
+            if found is None or key not in self.positions:
+                continue  # the next fetch says it again
+            self._epochs[key], end = found
+            if end is not None and end < self.positions[key]:
+                self._skip(consumer, key, end, "truncated")
 
     async def _find_again(self, consumer: AIOKafkaConsumer, key: Key, position: int) -> None:
         try:

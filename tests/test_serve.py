@@ -1,0 +1,80 @@
+"""A halt that was commanded leaves before anything else is done, and the trail's order stays that of the facts."""
+
+import asyncio
+import contextlib
+from collections import deque
+from types import SimpleNamespace
+
+import pytest
+
+from monitor.core import commands as cmd
+from monitor.core.inputs import CommandSettled, LinkChanged
+from monitor.serve import Monitor
+
+HALT = cmd.Halt({"halt_id": "7f3a"})
+PAGE, NOTE = cmd.Page("p", "halt", "STOPPED"), cmd.Record("halt.decided", {})
+SETTLED = CommandSettled("halt", "7f3a", "mqtt", True, 1, "")
+LINK = LinkChanged("mqtt", True, 1, "")
+
+
+@pytest.fixture
+async def world():
+    """A monitor's way from facts to deeds, with nothing around it; `answers` are the engine's, fact by fact."""
+    done, answers, left = [], {}, asyncio.Event()
+    monitor = Monitor.__new__(Monitor)
+    monitor._facts, monitor._telling, monitor._rest = deque(), False, []
+    monitor._pending, monitor._pending_more = [], {}
+    monitor.engine = SimpleNamespace(
+        handle=lambda fact: answers.get(fact, []), sequencer=SimpleNamespace(is_catching_up=False)
+    )
+    monitor.audit = SimpleNamespace(together=contextlib.nullcontext)
+    monitor.performer = SimpleNamespace(
+        perform=done.append, write=lambda what, _fields: done.append(what), let_halts_leave=left.wait
+    )
+    async with asyncio.TaskGroup() as tasks:
+        monitor._tasks = tasks
+        yield SimpleNamespace(tell=monitor.tell, done=done, answers=answers, left=left)
+        left.set()
+
+
+async def turns():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_what_is_commanded_after_a_halt_is_done_when_it_has_left(world):
+    world.answers[LINK] = [NOTE, HALT, NOTE, PAGE]
+    world.tell(LINK)
+    assert world.done == ["link.moved", NOTE, HALT]
+    await turns()
+    assert world.done == ["link.moved", NOTE, HALT]
+    world.left.set()
+    await turns()
+    assert world.done == ["link.moved", NOTE, HALT, NOTE, PAGE]
+
+
+async def test_the_next_fact_finds_it_done(world):
+    world.answers[LINK] = [HALT, PAGE]
+    world.tell(LINK)
+    world.answers[LINK] = [NOTE]
+    world.tell(LINK)
+    assert world.done == ["link.moved", HALT, PAGE, "link.moved", NOTE]
+    world.left.set()
+    await turns()
+    assert world.done == ["link.moved", HALT, PAGE, "link.moved", NOTE]
+
+
+async def test_what_became_of_it_on_one_road_does_not_hurry_it(world):
+    world.answers[LINK] = [HALT, PAGE]
+    world.tell(LINK)
+    world.tell(SETTLED)
+    assert world.done == ["link.moved", HALT]
+    world.left.set()
+    await turns()
+    assert world.done == ["link.moved", HALT, PAGE, "command.settled"]
+
+
+async def test_where_no_halt_is_commanded_all_is_done_at_once(world):
+    world.answers[LINK] = [NOTE, PAGE]
+    world.tell(LINK)
+    assert world.done == ["link.moved", NOTE, PAGE]
