@@ -11,7 +11,15 @@ import sys
 from typing import Final
 
 ALL: Final = (
-    "decode", "stages", "memory", "snapshot", "throughput", "latency", "stuck", "outage", "scoreboard"
+    "decode",
+    "stages",
+    "memory",
+    "snapshot",
+    "throughput",
+    "latency",
+    "stuck",
+    "outage",
+    "scoreboard",
 )
 
 

@@ -148,7 +148,9 @@ class View:
     parented: tuple[Mapping[str, tuple[str, ...]], ...] = ()  # telemetry.parented
     known_reasons: frozenset[str] = frozenset()  # masked texts of the baseline; empty: there is none
     rates: Rates = field(default_factory=Rates)  # what ordinary days look like
-    sessions: Mapping[str, Int64Array] = field(default_factory=dict)  # calendar -> (open, close) of each session
+    sessions: Mapping[str, Int64Array] = field(
+        default_factory=dict
+    )  # calendar -> (open, close) of each session
     flags_seen: Mapping[str, int] = field(default_factory=dict)  # the day (since 1970) a flag was last used
     halts: HaltsInForce | None = None  # open ones and who obeys them; None: nobody tells (`halts_of`)
 
