@@ -36,7 +36,7 @@ async def test_on_a_full_disk_snapshots_stop_the_old_one_stays_and_it_heals(
             live.desk.name = "b"
             sent_s = time.monotonic()
             await live.send(RUNAWAY.format(n=2))
-            halted_s, second = await gateway.next(sent_s, "halt")
+            halted_s, second = await gateway.next(sent_s, "halt", scope={"host": "b-gw-1"})
             await until(lambda: live.metric("knightwatch_snapshot_failures_total") > 0, "a snapshot fails")
             assert list(snapshots.glob("*.kws")), "the old one stays"
             assert live.get("/livez") == 200
