@@ -34,6 +34,13 @@ LIMITS: Final = (  # of the contract's example; one order is worth at most $8,00
     '{ scope = "account=*", gross = 25_000_000, net = 25_000_000, order_notional = 1_000_000 }',
     '{ scope = "*", gross = 1_000_000_000 }',
 )
+FIRM: Final = {  # what families must be told of the flow's firm: wide enough for all that it does
+    "fleet": f'manifest = [{{ role = "router", hosts = ["smars-*"], count = {flow.HOSTS}, build = "{flow.BUILD}" }}]\n'
+             'grants = [{ hosts = ["smars-*"], strategies = ["rlp-*"] }]',
+    "loss": 'limit = [{ scope = "account=*", daily = 1_000_000 }, { scope = "*", daily = 10_000_000 }]',
+    "rate": 'limit = [{ scope = "session=*", messages_per_s = 5_000 }, { scope = "host=*", messages_per_s = 5_000 },'
+            ' { scope = "account=*", messages_per_s = 5_000 }]',
+}
 # fmt: on
 
 
@@ -89,9 +96,8 @@ def configuration(
     topic: str = TELEMETRY,
 ) -> str:
     kafka, host, port = servers
-    tables = "".join(f'[detectors.{name}]\nmode = "armed"\n' for name in families if name != "exposure")
-    if "exposure" in families:
-        tables += f'[detectors.exposure]\nmode = "armed"\nlimit = [{", ".join(limits)}]\n'
+    own = {**FIRM, "exposure": f"limit = [{', '.join(limits)}]"}
+    tables = "".join(f'[detectors.{name}]\nmode = "armed"\n{own.get(name, "")}\n' for name in families)
     return f"""
 site = "{site}"
 env = "bench"

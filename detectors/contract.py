@@ -10,7 +10,7 @@ import enum
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -202,6 +202,10 @@ class Detector(ABC):
 
     def on_halts(self) -> None:  # noqa: B027  most families do not ask
         """The halts in force have changed, between two events.  Told again, it changes nothing."""
+
+    def on_policy(self, changes: Iterable[tuple[str, Any, Any]]) -> Iterator[Breach]:  # noqa: ARG002
+        """Another policy takes over: (key, before, after) of each setting that differs."""
+        return iter(())
 
     def wake_at_ns(self) -> int | None:
         """When `on_time` could say something if nothing happens before.  Never in the past."""

@@ -490,6 +490,22 @@ class Desk:
         phase = ("planned", "started", "done", "rolled_back")[m % 4]
         self.tell("deploy", self.host(n), source="control", build=f"v{n % 3}", role="router", phase=phase)
 
+    def limit_changed(self, n: int, m: int) -> None:
+        """Somebody moves a control: up, down, off, away."""
+        before, after = (
+            ("1e6", "2e6"), ("2e6", "1e6"), ("on", "off"), ("off", "on"), ("5", None), (None, "5"), ("a", "b"),
+            ("7", "7"),
+        )[m]  # fmt: skip
+        whose: Told = ({"account": self.account(n)}, {"strategy": f"{self.name}-st0"}, {})[n % 3]
+        self.tell(
+            "limit_change", self.host(n), source="control", actor="ops", reason="?", key=f"k{n % 2}",
+            before=before, after=after, **whose,
+        )  # fmt: skip
+
+    def rebooted(self, n: int, m: int) -> None:
+        """A heartbeat that names its process."""
+        self.tell("heartbeat", self.host(n), source="fleet", build="v0", boot=f"b{m % 3}")
+
     def flagged(self, n: int, m: int) -> None:
         """A child that carries flags."""
         parent = self.parents[-1] if self.parents else None

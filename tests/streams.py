@@ -40,6 +40,8 @@ WILD: Final = (
     "beating",
     "deployed",
     "flagged",
+    "limit_changed",
+    "rebooted",
     "said",
     "stormed",
 )

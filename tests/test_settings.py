@@ -247,7 +247,7 @@ def test_every_problem_is_named_at_once_in_the_order_of_the_file():
         "  detectors.drif                  no such detector; known: caps, drift; nearest: drift",
         "  detectors.drift.gap_ms          no such setting; known: floor, gap_ms_max, mode, names, share; nearest: gap_ms_max",
         "  detectors.caps.limit[0].gross   25M is not a number; write 25_000_000",
-        "  kafak                           no such section; known: audit, detectors, env, http, issuer, kafka, keys, ladder, mqtt, pages, site, snapshot, telemetry; nearest: kafka",
+        "  kafak                           no such section; known: audit, detectors, env, http, issuer, kafka, keys, ladder, mqtt, pages, rollout, site, snapshot, telemetry; nearest: kafka",
     ]
 
 

@@ -29,7 +29,7 @@ halt fleet build_mismatch host=r-3: 1 > 0
 
 Where: `judge` takes postings to the questions, `ticks` takes time to them; `hosts` hears heartbeats and
 roll-outs, `standing` says where a host stands, `roles` counts them, `sending` judges orders and flags;
-`manifest` compares names with the settings.
+`manifest` and `grants` compare names with the settings.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from detectors import names as nm
 from detectors.contract import Detector
 from detectors.evidence import HIT, breaches
 from detectors.fleet import tables as tb
+from detectors.fleet.grants import Grants
 from detectors.fleet.judge import judge_postings, judge_silence
 from detectors.fleet.manifest import Wrong, answer, place_host, problems
 from detectors.fleet.reasons import N_REASONS, REASONS, SAID
@@ -89,6 +90,7 @@ class Fleet(Detector):
             **self.tables,
             **answers,
         )
+        self._grants = Grants(self._t, settings, view)
         self._roles = id_hash("&".join(roles))[0]
         self._t.state[tb.S_ROLES] = self._roles
 
@@ -102,7 +104,7 @@ class Fleet(Detector):
             start, count = judge_postings(postings.rows, start, postings.batch.rows, *self._t)
             yield from self._breaches(count)
             if self._t.state[tb.S_ASKED]:
-                answer(self._t, self.settings, self.view)
+                self._answer()
 
     def on_time(self, now_ns: int) -> Iterator[Breach]:
         is_done = False
@@ -131,6 +133,7 @@ class Fleet(Detector):
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         super().restore(state)
+        self._grants.forget()
         t = self._t
         if t.state[tb.S_ROLES] != self._roles:  # another manifest: what was counted by role is another's
             for table in (t.roles, t.role_cross, t.role_rings):
@@ -138,6 +141,16 @@ class Fleet(Detector):
             t.state[tb.S_ROLES] = self._roles
         for host in np.flatnonzero(t.hosts[:, tb.H_ROW]):
             place_host(t, self.settings, self.view, int(host))
+
+    def _answer(self) -> None:
+        """Say what the kernel has asked for."""
+        state = self._t.state
+        asked, code = int(state[tb.S_ASKED]), int(state[tb.S_CODE])
+        state[tb.S_ASKED] = 0
+        if asked == tb.ASK_WHO:
+            self._grants.answer(code)
+        else:
+            answer(self._t, self.settings, self.view, asked, code)
 
     def _breaches(self, count: int) -> Iterator[Breach]:
         return breaches(self._t.hits, count, self.family(), SAID, self.view.names)

@@ -1,4 +1,4 @@
-"""What the manifest and the grants say of a name, asked once a name; and what is wrong with them.
+"""What the manifest says of a name, asked once a name; and what is wrong with it and with the grants.
 
 >>> overlap("smars-*", "*-8"), overlap("smars-?", "smars-10")
 (True, False)
@@ -23,10 +23,8 @@ def matches(text: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(text, pattern) for pattern in patterns)
 
 
-def answer(t: tb.Tables, settings: FleetSettings, view: View) -> None:
-    """Say what the kernel has asked for."""
-    asked, code = int(t.state[tb.S_ASKED]), int(t.state[tb.S_CODE])
-    t.state[tb.S_ASKED] = 0
+def answer(t: tb.Tables, settings: FleetSettings, view: View, asked: int, code: int) -> None:
+    """Say what the kernel has asked for of a name."""
     rows, names = settings.rows, view.names
     match asked:
         case tb.ASK_HOST:
@@ -41,8 +39,6 @@ def answer(t: tb.Tables, settings: FleetSettings, view: View) -> None:
             flags = names.flags(code)
             t.flag_masks[code] = _bits(row.flags is None or set(flags) <= set(row.flags) for row in rows)
             _know_flags(t, view, code, flags)
-        case tb.ASK_WHO:
-            t.whos[code] = _granted(settings, view.ledger.attributes(code))
 
 
 def place_host(t: tb.Tables, settings: FleetSettings, view: View, host: int) -> None:
@@ -66,17 +62,6 @@ def _know_flags(t: tb.Tables, view: View, code: int, flags: Sequence[str]) -> No
         t.flag_sets[code, place] = each
         if t.flags[each, tb.F_DAY] == 0:
             t.flags[each, tb.F_DAY] = view.flags_seen.get(flag, -1) + 1
-
-
-def _granted(settings: FleetSettings, who: Mapping[str, str]) -> int:
-    host, strategy, account = (who.get(kind, "") for kind in ("host", "strategy", "account"))
-    grants = [row for row in settings.granted if matches(host, row.hosts)]
-    if not grants:
-        return tb.NO_HOST
-    grants = [row for row in grants if matches(strategy, row.strategies)]
-    if not grants:
-        return tb.NO_STRATEGY
-    return tb.GRANTED if any(matches(account, row.accounts) for row in grants) else tb.NO_ACCOUNT
 
 
 # -- what is wrong with them ------------------------------------------------------------------------

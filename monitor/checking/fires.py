@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import ceil, log10
 from typing import TYPE_CHECKING, Any, Final
 
-from detectors.limits import conditions_of
+from detectors.limits import Conditions, conditions_of
 from detectors.scope import Scope
 from monitor.checking.showing import Shown, number
 from monitor.settings.problems import Problem
@@ -35,26 +35,37 @@ def fires(config: Config, shown: Shown) -> Iterator[Problem]:
 
 
 def _key_of(config: Config, breach: Mapping[str, Any]) -> str:
-    """The setting that a breach went beyond: a row of limits, else the one that has its limit as value."""
+    """The setting that a breach went beyond: a key of the nearest limit, else the one of that name."""
     family, reason, limit = breach["detector"], breach["reason_code"], breach["limit"]
     path, settings = f"detectors.{family}", config.detectors[family].settings
-    rows = []
-    for index, row in enumerate(getattr(settings, "limit", ())):
-        conditions = conditions_of(row["scope"])
-        holds = all(
-            kind in breach["scope"] and value in (None, breach["scope"][kind]) for kind, value in conditions
-        )
-        if reason in row and holds:
-            rows.append((sum(value is None for _, value in conditions), index))
-    if rows:
-        return f"{path}.limit[{min(rows)[1]}].{reason}"
+    nearest = min(
+        (
+            (-len(conditions), sum(value is None for _, value in conditions), index, key)
+            for index, row in enumerate(getattr(settings, "limit", ()))
+            if _holds(conditions := conditions_of(row["scope"]), breach["scope"])
+            if (key := _limit_key(row, reason, limit))
+        ),
+        default=None,
+    )
+    if nearest is not None:
+        return f"{path}.limit[{nearest[2]}].{nearest[3]}"
     names = [
         field.name
         for field in dataclasses.fields(settings)
-        if isinstance(value := getattr(settings, field.name), (int, float)) and value == limit
+        if field.name.startswith(reason) and getattr(settings, field.name) == limit
     ]
-    near = [name for name in names if name.startswith(reason)]
-    return f"{path}.{(near or names)[0]}" if len(near or names) == 1 else path
+    return f"{path}.{names[0]}" if len(names) == 1 else path
+
+
+def _holds(conditions: Conditions, scope: Mapping[str, str]) -> bool:
+    return all(kind in scope and value in (None, scope[kind]) for kind, value in conditions)
+
+
+def _limit_key(row: Mapping[str, Any], reason: str, limit: float | None) -> str:
+    """Which key of a row a reason is about: the one of its name, else the one with its limit."""
+    if reason in row:
+        return reason
+    return next((key for key, value in row.items() if key != "scope" and value == limit), "")
 
 
 def _write(key: str, breach: Mapping[str, Any]) -> str:

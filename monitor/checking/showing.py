@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from monitor.settings.policy import policy_of
 if TYPE_CHECKING:
     from detectors.contract import Int64Array
     from monitor.settings import Config
+
+WHOLE_FROM: Final = 1_000  # of such a number nobody reads the fraction
 
 
 @dataclass
@@ -71,7 +73,8 @@ def show(
 def number(value: float) -> str:
     """As a person would write it in the file.
 
-    >>> number(5e6), number(0.25)
-    ('5_000_000', '0.25')
+    >>> number(5e6), number(0.25), number(13_116_900.5)
+    ('5_000_000', '0.25', '13_116_900')
     """
-    return f"{value:_.0f}" if float(value).is_integer() else f"{value:g}"
+    is_whole = float(value).is_integer() or abs(value) >= WHOLE_FROM
+    return f"{value:_.0f}" if is_whole else f"{value:g}"

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 JUDGED: Final = "readiness.judged"
 WANTED: Final = frozenset({"heartbeat", "deploy", "order_new"})
 LOOK_S: Final = 0.1
+CURRENT_S: Final = 1.0  # a third of what a host may be silent
 TURN_S_MAX: Final = 10.0  # for another `ready` to leave the record
 DISK_S_MAX: Final = 10.0
 
@@ -94,7 +95,7 @@ async def from_kafka(
     sources = [Source(one.topic, since_ns, whole=True) for one in topics_of(config)]
     kafka = KafkaIn(to_kafka, sources, now_ns=time.time_ns)
     tasks = [asyncio.ensure_future(kafka.run()), asyncio.ensure_future(_take_in(config, kafka, heard))]
-    whole = 0  # looks in a row at which nothing was left to read: of one alone a chunk may be on its way
+    whole = 0  # looks in a row at which all was read: after one alone a chunk may still be on its way to us
     try:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
@@ -103,7 +104,7 @@ async def from_kafka(
                     broken = [task for task in tasks if task.done()]
                     for task in broken:
                         task.result()
-                    whole = whole + 1 if kafka.caught_up() else 0
+                    whole = whole + 1 if _is_current(kafka) else 0
     finally:
         for task in tasks:
             task.cancel()
@@ -117,6 +118,14 @@ async def from_kafka(
             f"telemetry was not read to its end within {wait_s:g} s: what was not read is not known"
         )
     return replace(answer, problems=(*problems, *answer.problems)), heard
+
+
+def _is_current(kafka: KafkaIn) -> bool:
+    """Whether every partition answered and was read to its end, or nearly so where records never cease."""
+    lags = kafka.lag()
+    return bool(lags) and all(
+        key in kafka.ends and (not lag.records or 0.0 < lag.seconds < CURRENT_S) for key, lag in lags.items()
+    )
 
 
 def topics_of(config: Config) -> list[InputTopic]:

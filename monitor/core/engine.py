@@ -725,7 +725,8 @@ class Engine:
         except ValueError as unfit:
             yield from self._keep_policy((str(unfit),))
             return
-        taken = reload.differences(self.policy.detectors, policy.detectors)
+        taken = tuple(reload.differences(self.policy.detectors, policy.detectors))
+        yield from self._weigh_policy(taken)
         self.policy, self.detectors = policy, detectors
         yield Record(
             "policy.changed",
@@ -736,6 +737,14 @@ class Engine:
             what = f"{len(waiting)} changes wait until halts are closed: {waiting[0].key} ..."
             yield self._page_self("reload_waits", what, "reload")
         yield self._state()
+
+    def _weigh_policy(self, taken: Sequence[reload.Change]) -> Iterator[Command]:
+        """What the detectors say of the change, by the policy that it ends."""
+        changes = [(change.key, change.before, change.after) for change in taken]
+        for name, detector in self.detectors.items():
+            if name not in self.doubt.faults:
+                for breach in detector.on_policy(changes):
+                    yield from self._weigh(breach, None)
 
     def _keep_policy(self, problems: Sequence[str]) -> Iterator[Command]:
         """The old policy stays, and somebody must hear of it."""

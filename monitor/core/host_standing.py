@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from detectors.event import Phase
 from detectors.kernel import SECOND_NS
@@ -12,6 +12,8 @@ from monitor.core.roll_call import PHASE_WORDS, Heard, Voice
 
 if TYPE_CHECKING:
     from detectors.fleet import FleetSettings, ManifestRow
+
+AHEAD_NS_MAX: Final = 5 * SECOND_NS  # a time further ahead is not believed (contract, section 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,7 @@ def stand(
         expected = rollout.build
     problems: list[str] = []
     if not voices:
-        age_s = age_s_of(heard, now_ns)
-        problems.append("was never heard" if age_s is None else f"was last heard {age_s:.0f} s ago")
+        problems.append(_silent(age_s_of(heard, now_ns)))
     if rollout is not None and rollout.phase in (Phase.PLANNED, Phase.STARTED):
         problems.append(f"its roll-out of {rollout.build} is {PHASE_WORDS[rollout.phase]} and not done")
     if len(voices) > 1:
@@ -101,9 +102,17 @@ def _wrong(
 
 def alive(fleet: FleetSettings, heard: Heard, now_ns: int) -> tuple[Voice, ...]:
     within_ns = fleet.silent_warn_s * SECOND_NS
-    live = [voice for voice in heard.voices.values() if now_ns - voice.at_ns < within_ns]
+    live = [voice for voice in heard.voices.values() if -AHEAD_NS_MAX <= now_ns - voice.at_ns < within_ns]
     return tuple(sorted(live, key=lambda voice: (-voice.at_ns, voice.boot, voice.build)))
 
 
 def age_s_of(heard: Heard, now_ns: int) -> float | None:
-    return max(now_ns - heard.beat_ns, 0) / SECOND_NS if heard.beat_ns else None
+    return (now_ns - heard.beat_ns) / SECOND_NS if heard.beat_ns else None
+
+
+def _silent(age_s: float | None) -> str:
+    if age_s is None:
+        return "was never heard"
+    if age_s < 0:
+        return f"says a time {-age_s:.0f} s ahead: when it was heard is not known"
+    return f"was last heard {age_s:.0f} s ago"

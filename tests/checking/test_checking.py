@@ -148,7 +148,9 @@ def breach(severity="halt", measured=120.0, limit=100.0, reason="gross", scope=N
 
 
 def test_what_fires_is_named_once_with_its_row_and_room_above_the_worst():
-    config = exposure(f"{EACH}, gross = 100, net = 7", 'scope = "account=33", gross = 100')
+    config = exposure(
+        f"{EACH}, gross = 100, net = 7", 'scope = "account=33", gross = 100', f"{FIRM}, gross = 100"
+    )
     shown = Shown(
         breaches=[breach(), breach(measured=200.0), breach("warn", 900.0), breach(scope={"account": "7"})]
     )
@@ -169,6 +171,17 @@ def test_a_setting_that_is_no_limit_is_found_by_its_value():
     (problem,) = fires(config, shown)
     assert problem.key.startswith("detectors.child_parent")
     assert 'mode = "shadow"' in problem.write
+
+
+def test_a_limit_whose_key_has_another_name_than_its_reason_is_found_by_its_value():
+    config = load_text(
+        f'{HEAD}[detectors.rate]\nmode = "armed"\n'
+        'limit = [{ scope = "session=*", messages_per_s = 1_000 }, { scope = "host=*", messages_per_s = 10_000 }]\n'
+    )
+    cap = breach("high", 10_001.0, 10_000.0, "message_cap", {"host": "a"}, "rate")
+    (problem,) = fires(config, Shown(breaches=[cap]))
+    assert problem.key == "detectors.rate.limit[1].messages_per_s"
+    assert problem.write.endswith("write messages_per_s = 13_000")
 
 
 # -- the command

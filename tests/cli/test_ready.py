@@ -12,6 +12,8 @@ from monitor.core.keyring import Role
 from monitor.edge import keys
 from monitor.edge.audit import read
 from monitor.edge.embedded import EmbeddedKafka
+from monitor.scenarios import registry, simulate
+from monitor.scenarios.day import OPEN_NS
 
 SECOND = 10**9
 T = 1_343_800_000 * SECOND
@@ -229,3 +231,19 @@ def test_a_pilot_limit_stops_the_young_build_and_not_the_old_one(knightwatch, co
     status, out, _ = knightwatch("replay", recording(*flow), "-c", config(more=more), "-o", "json")
     (halt,) = [command for command in json.loads(out)["commands"] if command["reason_code"] == "gross"]
     assert (status, halt["scope"], halt["limit"]) == (0, {"build": "rlp-2"}, 50_000)
+
+
+def test_knights_morning_is_not_ready_before_the_open_and_it_is_the_eighth_server(
+    knightwatch, config, tmp_path
+):
+    file, before = tmp_path / "knight.ndjson", tmp_path / "before.ndjson"
+    simulate(registry()["knight"], seed=1, scale=0.0005, out=file, truth=None)
+    lines = file.read_text().splitlines(keepends=True)
+    before.write_text("".join(line for line in lines if json.loads(line)["ts"] < OPEN_NS))
+    status, told, _ = ready(
+        knightwatch, config(ROW.replace('"rlp", flags', '"rlp-2012.07.27", flags')), before
+    )
+    wrong = [host for host in told["hosts"] if not host["ready"]]
+    assert (status, [host["host"] for host in wrong], told["problems"]) == (1, ["smars-8"], [])
+    assert wrong[0]["rollout"] == "rlp-2012.07.27 planned"
+    assert any("expected rlp-2012.07.27" in problem for problem in wrong[0]["problems"])

@@ -186,6 +186,13 @@ def test_a_heartbeat_from_the_future_counts_at_its_arrival():
     assert wrong(answer([*fleet(*HOSTS[:7]), late]))["r-8"] == ("was last heard 60 s ago",)
 
 
+@pytest.mark.parametrize(("ahead_s", "good"), [(5, True), (5.1, False), (3600, False)])
+def test_a_heartbeat_of_a_time_to_come_proves_no_life(ahead_s, good):
+    found = answer([*fleet(*HOSTS[:7]), beat("r-8", ago_s=-ahead_s)])
+    assert found.is_ready is good
+    assert good or "s ahead" in wrong(found)["r-8"][0]
+
+
 def pilot(days=5, proven=(), since=None, limited=()):
     return Pilot(days, frozenset(proven), since or {}, frozenset(limited))
 

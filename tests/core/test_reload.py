@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.contract import every_detector
+from monitor.core import commands as cmd
 from monitor.core.inputs import PolicyBroken, PolicyRead
 from monitor.core.policy import DetectorPolicy, Mode
 from monitor.core.reload import differences, in_force
@@ -106,3 +107,24 @@ def test_a_broken_configuration_changes_nothing_and_pages():
     before = book.engine.policy
     book >> PolicyBroken(("detectors.x: is not known",), 7) << Page("detectors.x")
     assert book.engine.policy is before
+
+
+@pytest.mark.parametrize("own", [{"control": {"mode": "page"}}, {}], ids=["control_stays", "control_goes"])
+def test_a_reload_that_disarms_a_detector_pages_before_it_is_in_force(own):
+    book = Playbook(engine(child_parent={}, control={"mode": "page"})) >> "C"
+    (
+        book
+        >> read(policy(child_parent={"mode": "shadow"}, **own))
+        << [
+            Page("control/detector_off/*", "high"),
+            Page("reload", resolved=True),
+        ]
+    )
+    seen = [c.what for c in book.said if type(c).__name__ == "Record"]
+    assert seen == ["breach.seen", "policy.changed"]
+
+
+def test_a_reload_that_tightens_pages_nobody():
+    book = Playbook(engine(child_parent={"mode": "page"}, control={"mode": "page"})) >> "C"
+    book >> read(policy(child_parent={}, control={"mode": "page"}))
+    assert book.of(cmd.Record)[0].what == "policy.changed"
