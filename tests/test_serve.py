@@ -28,6 +28,7 @@ async def world():
         handle=lambda fact: answers.get(fact, []), sequencer=SimpleNamespace(is_catching_up=False)
     )
     monitor.audit = SimpleNamespace(together=contextlib.nullcontext)
+    monitor._certifying = SimpleNamespace(explained=lambda fact: fact)
     monitor.performer = SimpleNamespace(
         perform=done.append, write=lambda what, _fields: done.append(what), let_halts_leave=left.wait
     )
