@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections import Counter, defaultdict
 
 import pyarrow.parquet as pq
@@ -24,7 +25,7 @@ SCALE = {"knight": 0.05} | {name: 0.2 for name in registry() if name.startswith(
 STAGED = [each.name for each in INCIDENTS if not each.name.startswith("knight")]
 CALM = [*(each.name for each in CLEAN_DAYS), "messy_day", "nyse_busts", "merrill_limits"]
 RUNAWAYS = [each.name for each in INCIDENTS if each.name not in CALM]
-COMING = {"control", "leak"}  # families that a scenario expects before they are there
+SEEDS = int(os.environ.get("KNIGHTWATCH_SEEDS", "2"))  # of each clean day; the scoreboard has twenty
 JUDGED = 4_096  # records of a batch
 
 
@@ -150,7 +151,7 @@ def test_the_truth_is_of_the_form_that_others_read(name):
     assert all(scope and all(isinstance(value, str) for value in scope.values()) for scope in truth["scopes"])
     for each in truth["expected"]:
         assert set(each) == {"detector", "not_later_than_ts"}
-        assert each["detector"] in set(every_detector()) | COMING
+        assert each["detector"] in set(every_detector())
         assert (
             each["detector"] == "storm" or truth["onset_ts"] < each["not_later_than_ts"] < scenario.blocks[-1]
         )
@@ -162,8 +163,6 @@ def test_a_runaway_is_stopped_by_the_right_family_at_the_right_scope_in_time(nam
     truth = registry()[name].truth(1, SCALE.get(name, 1.0))
     assert trace.quarantined == 0
     for each in truth["expected"]:
-        if each["detector"] in COMING - set(every_detector()):
-            continue
         spoke = [
             b["ts"] for b in trace.breaches if b["detector"] == each["detector"] and b["severity"] != "warn"
         ]
@@ -187,14 +186,7 @@ def assert_silent(name, seed):
 
 @pytest.mark.parametrize("name", CALM)
 def test_a_clean_day_halts_nothing(name):
-    for seed in (1, 2):
-        assert_silent(name, seed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CALM)
-def test_a_clean_day_halts_nothing_on_twenty_seeds(name):
-    for seed in range(3, 21):
+    for seed in range(1, SEEDS + 1):
         assert_silent(name, seed)
 
 

@@ -7,7 +7,7 @@ orders again until it was shut down. Fined $35,000.
 
 Assumptions (ours): 80 orders a second for five seconds; 40 are cancelled by hand from 30 seconds on, one a
 second, each entered again 15 ms later, under whatever halt there is by then; it is shut down after 75
-seconds.
+seconds.  That the halt leaks shows only where a gate has said that it holds: a stream alone has no gates.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _tell(seed: int, scale: float) -> Told:
         asked = HAND_NS + nth * SECOND_NS
         order.cancelled(asked)
         Order.sent(stage, CAST.rogue, order.at + 15 * MS_NS, SYMBOL, "buy", LOTS, LIMIT_UP).acked()
-    expected = [("repeat", within(ONSET_NS, 2)), ("leak", within(HAND_NS, 3))]
+    expected = [("repeat", within(ONSET_NS, 2))]
     return told(stage, ONSET_NS, CAST.scopes, expected)
 
 

@@ -7,7 +7,8 @@ traded through several levels of the book.
 
 Assumptions (ours): a position of 400,000 thousand dollars, so orders of 400,000 contracts, half a
 millisecond apart; the control trips after 4 ms, six more get out; each trades 900 to 1,500 contracts at up
-to five ticks worse, the rest is out.
+to five ticks worse, the rest is out.  What got out did so within the clocks' own doubt (100 ms): by our
+sight it is no leak of a halt.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def _tell(seed: int, scale: float) -> Told:
             qty = int(stage.luck.integers(180, 301))
             order.filled(sent + 2 * MS_NS + level * 10_000, qty, stage.tape.on_grid(SYMBOL, price, 5 - level))
         order.out(sent + 3 * MS_NS, "ioc")
-    expected = [("sanity", within(ONSET_NS, 1)), ("leak", within(ONSET_NS, 2))]
+    expected = [("sanity", within(ONSET_NS, 1))]
     return told(stage, ONSET_NS, CAST.scopes, expected)
 
 
