@@ -36,6 +36,8 @@ def judge_postings(postings, start, rows, *tables):  # noqa: ANN002  Tables
             continue
         messages = np.int64(1)
         if kind == PostingKind.EVENT:
+            if p[po.ORDER] >= 0:
+                continue  # an acknowledgement: its row is not looked at
             messages = _hear_event(t, p, rows[p[po.ROW]])
         elif kind == PostingKind.ORDER_OUT:
             messages = np.int64(p[po.BITS] & Note.REJECTED != 0)
