@@ -38,7 +38,7 @@ def judge_postings(
         limits, state, parents, places, pairs, cross, rings, seen, codes, hosts, prices, firsts, chains,
         waiting, hits,
     )  # fmt: skip
-    n = np.int64(0)
+    n, may_warm = np.int64(0), state[tb.S_COLD] != 0 and _has_new_date(postings, start, rows, state)
     for i in range(start, postings.shape[0]):
         p = postings[i]
         if p[po.LOW] >= state[tb.S_NEXT_NS] and not jump(p[po.LOW], state):
@@ -47,13 +47,14 @@ def judge_postings(
                 return i, n
         if n + tb.HITS_OF_ONE > hits.shape[0]:
             return i, n
-        if state[tb.S_COLD] != 0:
-            _warm(rows[p[po.ROW]], state)
+        if may_warm:
+            _warm(rows[p[po.ROW], ev.TRADE_DATE], state)
         kind, parent = p[po.KIND], p[po.PARENT]
         if kind in (PostingKind.EXECUTED, PostingKind.MARKED):
             learn_price(p, prices)
         elif kind == PostingKind.EVENT:
-            _hear_host(rows[p[po.ROW]], hosts)
+            if p[po.ORDER] < 0:  # else an acknowledgement, which says nothing: its row is not looked at
+                _hear_event(rows[p[po.ROW]], hosts, state)
         elif kind == PostingKind.ORDER_CHANGED and p[po.BITS] & Note.REPLACED and p[po.ORDER] > 0:
             n = judge_replaced(t, p, n)
         if parent >= 0 and p[po.BITS] & Note.PARENT_UNKNOWN and parents[parent, tb.P_FLAGS] & tb.OPENED:
@@ -101,8 +102,10 @@ def _judge_sent(t, p, rows, place, pair, n):
 
 
 @inlined
-def _hear_host(row, hosts):
-    """A heartbeat says how far a host's clock may be off, and what it runs."""
+def _hear_event(row, hosts, state):
+    """A heartbeat says how far a host's clock may be off, and what it runs; a phase that a session begins."""
+    if row[ev.KIND] == ev.Kind.SESSION_PHASE and row[ev.PHASE] == ev.Phase.PRE_OPEN:
+        state[tb.S_COLD] = 0
     host = row[ev.HOST]
     if row[ev.KIND] != ev.Kind.HEARTBEAT or host <= nm.OTHER:
         return
@@ -113,10 +116,20 @@ def _hear_host(row, hosts):
 
 
 @inlined
-def _warm(row, state):
+def _has_new_date(postings, start, rows, state):
+    """Whether any row from here on is of a later trade date; one look a row, not one a posting."""
+    if state[tb.S_DATE] == 0:
+        return True
+    newest = np.int64(0)
+    for row in range(postings[start, po.ROW], postings[postings.shape[0] - 1, po.ROW] + 1):
+        newest = max(rows[row, ev.TRADE_DATE], newest)
+    return newest > state[tb.S_DATE]
+
+
+@inlined
+def _warm(date, state):
     """A session begins before our eyes: from here on nothing was announced before the stream began."""
     if state[tb.S_DATE] == 0:
-        state[tb.S_DATE] = row[ev.TRADE_DATE]
-    is_opening = row[ev.KIND] == ev.Kind.SESSION_PHASE and row[ev.PHASE] == ev.Phase.PRE_OPEN
-    if is_opening or row[ev.TRADE_DATE] > state[tb.S_DATE]:
+        state[tb.S_DATE] = date
+    if date > state[tb.S_DATE]:
         state[tb.S_COLD] = 0

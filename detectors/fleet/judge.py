@@ -33,6 +33,8 @@ def judge_postings(postings, start, rows, *tables):  # noqa: ANN002  Tables
         kind = p[po.KIND]
         if kind != PostingKind.EVENT and kind != PostingKind.ORDER_SENT and kind != PostingKind.PARENT_OPENED:
             continue
+        if kind == PostingKind.EVENT and p[po.ORDER] >= 0:
+            continue  # an acknowledgement: its row is not looked at
         if n + tb.HITS_OF_ONE + 2 * tb.CATCH_UP_S > t.hits.shape[0]:
             return i, n
         row = rows[p[po.ROW]]

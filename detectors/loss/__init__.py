@@ -40,6 +40,7 @@ from detectors.contract import Breach, Detector, Postings, Result
 from detectors.event import MONEY
 from detectors.evidence import HIT, SCOPE_CODE, breaches
 from detectors.kernel import SECOND_NS
+from detectors.ledger.tables import PAIRS_MAX
 from detectors.loss import tables as tb
 from detectors.loss.loop import judge, judge_silence
 from detectors.loss.reasons import N_REASONS, REASONS
@@ -77,6 +78,7 @@ class Loss(Detector):
             x32=view.ledger.tables["x32"],
             hits=self._hits,
             legs=np.zeros(len(self.shapes.kinds), np.int64),
+            pair_cells=np.zeros((PAIRS_MAX, len(self.shapes.kinds)), np.int32),
             **self.tables,
         )
 
@@ -127,6 +129,7 @@ class Loss(Detector):
             msg = f"{self.family()}: a snapshot for limits by other kinds of scope"
             raise ValueError(msg)
         super().restore(state)
+        self._t.pair_cells[:] = 0
         self._state[tb.ST_ANSWERED] = 0  # limits are the settings', not the snapshot's
         self._answer()
 

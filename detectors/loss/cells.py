@@ -24,8 +24,26 @@ def is_idle(postings, i):
 @inlined
 def find_legs(t, postings, i):
     """Write `legs`, 0 where its flow does not carry what a shape asks for.  Again changes nothing."""
+    pair = postings[i, po.PAIR]
+    if postings[i, po.WHO] == 0:
+        pair = np.int64(0)  # an attribution over the bound has no account, though its pair has
     for shape in range(t.legs.shape[0]):
-        t.legs[shape] = _cell_of(t, postings, i, shape)
+        cell = np.int64(t.pair_cells[pair, shape])
+        if cell == 0:
+            cell = _cell_of(t, postings, i, shape)
+            if pair != 0 and _is_of_pair(t, shape):
+                t.pair_cells[pair, shape] = cell
+        t.legs[shape] = cell
+
+
+@inlined
+def _is_of_pair(t, shape):
+    """Whether account and symbol say all that a shape asks for."""
+    for k in range(t.shapes[shape, 0]):
+        kind = t.shapes[shape, 1 + k]
+        if kind != tb.K_ACCOUNT and kind != tb.K_SYMBOL:
+            return False
+    return True
 
 
 @inlined

@@ -104,6 +104,7 @@ class Tables(NamedTuple):
     execs: Int64Array
     symbols: Int64Array
     currencies: Int64Array
+    pair_cells: Int32Array  # of an account and symbol: its cell of each shape of no more; found again
 
 
 def empty(shapes: Int64Array) -> dict[str, NDArray[Any]]:
@@ -126,7 +127,7 @@ def empty(shapes: Int64Array) -> dict[str, NDArray[Any]]:
     }
 
 
-# 110 MB if every table were full; about 2 MB with a thousand accounts, of which only touched pages count.
+# 127 MB if every table were full; about 2 MB with a thousand accounts, of which only touched pages count.
 BYTES_MAX: Final = 8 * (
     SHAPES_MAX * SHAPE
     + CELLS_MAX * (CELL + 1)
@@ -135,4 +136,5 @@ BYTES_MAX: Final = 8 * (
     + SYMBOLS_MAX * SYMBOL
     + CURRENCIES_MAX * CURRENCY
     + HITS * (HIT + 1)
+    + lt.PAIRS_MAX * SHAPES_MAX // 2
 )

@@ -68,7 +68,7 @@ class Rate(Detector):
         self._hits = np.zeros((tb.HITS_MAX, HIT), np.int64)
         self._t = tb.Tables(
             limits=settings.fixed(), base=view.rates.medians, opens=view.rates.opens, hits=self._hits,
-            **self.tables, **answers,
+            shapes=settings.shape_table(), who64=view.ledger.tables["who64"], **self.tables, **answers,
         )  # fmt: skip
         self._scopes = Scopes(self._t, settings, view)
         self._shapes = id_hash(str(self._scopes.shapes))[0]
@@ -79,7 +79,7 @@ class Rate(Detector):
         while start < len(postings.rows):
             start, count = judge_postings(postings.rows, start, postings.batch.rows, *self._t)
             yield from self._breaches(count)
-            if self._t.state[tb.S_ASKED]:
+            if start < len(postings.rows):
                 self._scopes.answer()
 
     def on_time(self, now_ns: int) -> Iterator[Breach]:
@@ -122,8 +122,6 @@ class Rate(Detector):
             msg = f"{self.family()}: a snapshot for limits by other kinds of scope"
             raise ValueError(msg)
         super().restore(state)
-        self._t.whos[:] = 0
-        self._t.sessions[:] = 0
         self._scopes.restored()
 
     def _breaches(self, count: int) -> Iterator[Breach]:

@@ -14,6 +14,7 @@ from detectors.posting import Note, PostingKind
 from detectors.rate import tables as tb
 from detectors.rate.caps import judge_count
 from detectors.rate.counting import count_host, count_pair, count_scope, second_of
+from detectors.rate.scopes import find, is_told
 from detectors.rate.ticks import tick_until
 
 
@@ -35,6 +36,8 @@ def judge_postings(postings, start, rows, *tables):  # noqa: ANN002  Tables
             continue
         messages = np.int64(1)
         if kind == PostingKind.EVENT:
+            if p[po.ORDER] >= 0:
+                continue  # an acknowledgement: its row is not looked at
             messages = _hear_event(t, p, rows[p[po.ROW]])
         elif kind == PostingKind.ORDER_OUT:
             messages = np.int64(p[po.BITS] & Note.REJECTED != 0)
@@ -51,10 +54,10 @@ def judge_postings(postings, start, rows, *tables):  # noqa: ANN002  Tables
         who, session = p[po.WHO], p[po.SESSION]
         of_session = who == 0
         whose = t.sessions[session] if of_session else t.whos[who]
-        if whose[tb.W_ASKED] == 0:
-            t.state[tb.S_ASKED] = tb.ASK_SESSION if of_session else tb.ASK_WHO
-            t.state[tb.S_CODE] = session if of_session else who
-            return i, n
+        if whose[tb.W_FOUND] == 0:
+            find(t, whose, who, session)
+            if not is_told(t):
+                return i, n
         second = second_of(p[po.AT], t.state)
         for shape in range(tb.SHAPES_MAX):
             s = np.int64(whose[shape])

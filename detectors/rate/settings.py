@@ -78,6 +78,14 @@ class RateSettings:
         """The sorts of scope that have a cap."""
         return tuple(sorted({tuple(kind for kind, _ in conditions_of(row["scope"])) for row in self.limit}))
 
+    def shape_table(self) -> NDArray[np.int64]:
+        """The same as the kernels read it."""
+        shapes = self.shapes()
+        table = np.zeros((len(shapes), 1 + tb.KINDS_MAX), np.int64)
+        for row, kinds in zip(table, shapes, strict=True):
+            row[: 1 + len(kinds)] = len(kinds), *(WHO_KINDS.index(kind) for kind in kinds)
+        return table
+
 
 THRESHOLDS: Final = (
     "warn_share", "halt_times", "running_count",

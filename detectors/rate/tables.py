@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     S_TICKED, S_NEXT_NS,             # the last second that is judged; when the next one ends
     S_SCOPES, S_PAIRS, S_HOSTS,      # rows in use besides row 0
     S_ACTIVE_SCOPES, S_ACTIVE_PAIRS, S_PEERS_UNTIL,
-    S_ASKED, S_CODE,                 # which attribution, or session, the kernel must be told of
+    S_SCOPES_TOLD, S_PAIRS_TOLD,     # rows of which the settings said what they have to say
     S_OPENED_AT,                     # when a venue last opened
     S_KNOWN_HOSTS,                   # codes of hosts that told a role, 1 more than the highest
     S_SHAPES,                        # which sorts of scope the rows are of
 ) = range(13)
 STATE: Final = 16
-ASK_WHO, ASK_SESSION = 1, 2
 
 # What was counted lies in seconds of event time; what comes later than its second counts in the one that is
 # not judged yet, what comes earlier in the last one that there is room for.
@@ -80,8 +79,8 @@ HOST: Final = H_COUNTS + 2 * BUCKETS
 SYMBOLS_MAX: Final = 1 << 16         # the last price of each
 SESSIONS_MAX: Final = 1 << 14
 VENUES_MAX: Final = 1 << 12
-WHO_KEYS: Final = SHAPES_MAX + 2     # scopes of an attribution, its pair, and whether anybody was asked
-W_PAIR, W_ASKED = SHAPES_MAX, SHAPES_MAX + 1
+WHO_KEYS: Final = SHAPES_MAX + 2     # scopes of an attribution, its pair, and whether they were found
+W_PAIR, W_FOUND = SHAPES_MAX, SHAPES_MAX + 1
 HITS_OF_ONE: Final = SHAPES_MAX
 # fmt: on
 
@@ -102,7 +101,13 @@ INT64: Final[dict[str, tuple[int, ...]]] = {
 MODELS: Final = (PAIRS_MAX * MEASURES, MODEL)
 HITS_MAX: Final = SCOPES_MAX + PAIRS_MAX + HOSTS_MAX + HITS_OF_ONE
 QUIET_NS: Final = np.int64(3600 * SECOND_NS)  # evidence before an hour of quiet is another story's
-ANSWERS: Final = {"whos": (WHOS_MAX, WHO_KEYS), "sessions": (SESSIONS_MAX, WHO_KEYS)}
+# Found again after a snapshot, and no part of it; the indexes are at most half full.
+ANSWERS: Final = {
+    "whos": (WHOS_MAX, WHO_KEYS),
+    "sessions": (SESSIONS_MAX, WHO_KEYS),
+    "scope_index": (2 * SCOPES_MAX,),
+    "pair_index": (2 * PAIRS_MAX,),
+}
 
 
 class Tables(NamedTuple):
@@ -126,6 +131,10 @@ class Tables(NamedTuple):
     venues: Int64Array
     whos: NDArray[np.int32]
     sessions: NDArray[np.int32]
+    scope_index: NDArray[np.int32]
+    pair_index: NDArray[np.int32]
+    shapes: Int64Array  # of a sort of scope: how many kinds, and which of `ledger.tables.W_...`
+    who64: Int64Array  # the ledger's attributions
     hits: Int64Array
 
 

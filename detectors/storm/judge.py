@@ -49,7 +49,7 @@ def judge(postings, start, rows, now_ns, *tables):  # noqa: ANN002  Tables
                 if text > 0 and t.texts[text, tb.T_CLASS] == 0:
                     t.state[tb.S_ASKED] = text
                     return i, n, False
-                hear_host(row, p[po.AT], t.hosts)
+                hear_host(row, p[po.AT], t.hosts, t.state)
                 if text > 0:
                     say(t, postings, i, row, text)
             if is_reject or (kind == PostingKind.ORDER_OUT and p[po.BITS] & Note.REQUESTED):

@@ -73,7 +73,8 @@ HOST: Final = 2
     S_UNTIL, S_TEXT_UNTIL,      # the last second at which something, or some text, may be said
     S_SAID, S_ORDERS,           # rows in use, besides row 0
     S_ASKED,                    # a new text: somebody must say what it is when masked
-) = range(7)
+    S_HOSTS,                    # codes of hosts that were heard, 1 more than the highest
+) = range(8)
 STATE: Final = 8
 # fmt: on
 

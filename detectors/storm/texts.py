@@ -33,11 +33,12 @@ def text_in(row):
 
 
 @inlined
-def hear_host(row, at, hosts):
+def hear_host(row, at, hosts, state):
     """A heartbeat: the host is alive, in its role."""
     host = row[ev.HOST]
     if row[ev.KIND] == Kind.HEARTBEAT and host > nm.OTHER:
         hosts[host, tb.H_BEAT] = max(at, hosts[host, tb.H_BEAT])
+        state[tb.S_HOSTS] = max(host + 1, state[tb.S_HOSTS])
         if row[ev.ROLE] > nm.OTHER:
             hosts[host, tb.H_ROLE] = row[ev.ROLE]
 
@@ -121,7 +122,7 @@ def _peers(t, place, at):
     """Other hosts of its role that are alive."""
     role, peers = _role(t, place), 0
     if role != 0:
-        for host in range(nm.FIRST, t.hosts.shape[0]):
+        for host in range(nm.FIRST, t.state[tb.S_HOSTS]):
             is_other = t.hosts[host, tb.H_ROLE] == role and host != t.places[place, CODE]
             peers += 1 if is_other and at - t.hosts[host, tb.H_BEAT] <= t.limits[tb.L_ALIVE] else 0
     return peers
