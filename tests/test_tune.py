@@ -185,9 +185,7 @@ def test_a_replay_is_judged_by_the_baseline_that_the_configuration_names(firm):
 
 
 def test_a_configuration_without_one_says_that_it_is_cold(firm):
-    status, out, _ = firm("check", "c.toml")
-    assert status == 0
-    assert "the monitor is cold" in out
+    assert "the monitor is cold" in firm("check", "c.toml")[1]
     tuned(firm)
     write_config("b.dsse")
     assert "is cold" not in firm("check", "c.toml")[1]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.contract import Breach, Level, Result, Severity
+from detectors.contract import ANY_FAMILY, Breach, Level, Result, Severity
 from detectors.sanity import NAMED_MAX, Sanity, SanitySettings
 from monitor.core.decode import Decoder
 from tests.desk import MS, SECOND, START, SYMBOLS, Told
@@ -390,7 +390,9 @@ def test_a_count_that_no_ring_holds_is_refused(name, count):
 
 
 def test_what_halts_cancels_too():
-    assert [reason.level for reason in Sanity.reasons] == [Level.HALT_CANCEL] * 3 + [None] * 2
+    levels = [reason.level for reason in Sanity.reasons]
+    assert levels == [Level.HALT_CANCEL] * 3 + [None, Level.HALT_CANCEL]
+    assert Sanity.reason("one_price").second == ANY_FAMILY
 
 
 # -- against the oracle ----------------------------------------------------------------------------
