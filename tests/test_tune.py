@@ -33,6 +33,7 @@ DETECTORS = """
 mode = "page"
 [detectors.fleet]
 mode = "page"
+manifest = [{ role = "router", hosts = ["h1"], build = "v1", flags = ["rlp"] }]
 [detectors.storm]
 mode = "page"
 """
