@@ -124,7 +124,9 @@ def test_another_desks_flow_changes_nothing_for_this_one(make, data):
     question reaches at most is the same, not by which event, nor by how much, nor whether a lower one is said again.
     """
     world = [told for told in data.draw(world_events()) if told["kind"] != "mark"]
-    ours = play(Desk("a", with_delays=False), data.draw(moves((*WILD, *MESSY), 15)))
+    # A partition says first that it is there: before it does, LOW is nobody's.
+    here = ("heartbeat", 0, 0, 0)
+    ours = play(Desk("a", with_delays=False), [here, *data.draw(moves((*WILD, *MESSY), 15))])
     theirs = play(Desk("b", with_delays=False), data.draw(moves((*WILD, *MESSY), 15)))
     settings = data.draw(settings_for(make))
     until = max((told["ts"] for told in (*world, *ours, *theirs)), default=START) + 30 * SECOND
