@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-WORKERS ?= 2  # processes that share the tests; those on real servers stay in one
+WORKERS ?= 2  # processes that share the tests; each starts the real servers that its own want
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check static test real bench soak lock clean distclean
@@ -32,7 +32,7 @@ static: setup
 # Where a real part cannot be had its tests are skipped and say so; with CI=true that is a failure.
 test: setup  ## everything: real servers fetched where they are missing, all checks, all tests
 	@$(MAKE) --no-print-directory real || test -z "$$CI"
-	@$(MAKE) --no-print-directory static; static=$$?; $(PYTEST) -n $(WORKERS) --dist loadgroup && exit $$static
+	@$(MAKE) --no-print-directory static; static=$$?; $(PYTEST) -n $(WORKERS) && exit $$static
 
 real: setup  ## get the real servers that tests want (Kafka, mosquitto, Alertmanager, Prometheus); say what is missing
 	@$(BIN)/python -m tests.real.parts --get

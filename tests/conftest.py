@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.real.fixtures"]
@@ -15,10 +14,3 @@ settings.register_profile("quick", max_examples=25, **patient)
 settings.register_profile("ci", max_examples=50, derandomize=True, print_blob=True, **patient)
 settings.register_profile("deep", max_examples=5_000, **patient)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real servers are started once and shared: where tests run in several processes, in one of them."""
-    for item in items:
-        if item.get_closest_marker("real") is not None:
-            item.add_marker(pytest.mark.xdist_group("real"))
