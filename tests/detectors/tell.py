@@ -8,11 +8,12 @@ from detectors.contract import Level, View
 from detectors.halts import HaltsInForce
 from detectors.ledger import Ledger
 from detectors.names import Names
-from tests.oracle.compare import decoded
+from tests.oracle.compare import decoded, in_words
+from tests.oracle.event import Event
 from tests.streams import orders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from detectors.contract import Batch, Breach, Detector
     from tests.desk import Told
@@ -92,3 +93,21 @@ def tell(
 ) -> list[Breach]:
     stream = orders(story) if isinstance(story, str) else list(story)
     return Telling(family, settings, **view).tell(stream)
+
+
+def side_by_side(
+    telling: Telling, oracle: Any, stream: Sequence[Told], wait_ns: int | None = None
+) -> Iterator[tuple[list[Breach], list[Any]]]:
+    """What the family and its slow oracle say to each event, one by one; then, `wait_ns` later, to the silence."""
+    for told in stream:
+        for run in telling.ledger.post(telling.decode([told])):
+            ours = list(telling.detector.on_postings(run))
+            for row in run.rows:
+                oracle.hear(in_words(row, telling.ledger, 0), Event(told))
+            yield ours, oracle.said[:]
+            oracle.said.clear()
+    if wait_ns is not None:
+        end = telling.ledger.low_ns + wait_ns
+        ours = telling.wait(end)
+        oracle.advance(end)
+        yield ours, oracle.said[:]

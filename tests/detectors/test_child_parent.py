@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.child_parent import ChildParent, ChildParentSettings, tables
 from detectors.contract import Severity
-from monitor.core.decode import Decoder
 from monitor.scenarios import registry
 from monitor.scenarios.day import ONSET_NS
 from monitor.scenarios.files import simulate
 from tests.desk import MS, SECOND, START, Told
+from tests.detectors.recorded import BOTH, day, loud, recorded
 from tests.detectors.tell import Telling, tell
 from tests.oracle.child_parent import ChildParent as Oracle
 from tests.streams import MESSY, WILD, order_streams
@@ -549,36 +546,17 @@ def test_cutting_the_stream_and_starting_again_from_a_snapshot_change_nothing(st
 
 # -- days ------------------------------------------------------------------------------------------
 
-RECORDINGS = Path(__file__).parents[3] / "shared" / "data"
 
-
-def day(lines: list[bytes], **view: Any) -> list[Any]:
-    """A recorded day, told as the monitor reads it."""
-    telling, said = Telling(ChildParent, **view), []
-    decoder = Decoder(telling.names)
-    for first in range(0, len(lines), 4096):
-        part = lines[first : first + 4096]
-        none = np.zeros(len(part), np.int64)
-        read = decoder.decode(part, none, np.arange(first, first + len(part)), none)
-        assert not read.quarantined
-        said += telling.post(read.batch)
-    return said
-
-
-@pytest.mark.parametrize("name", ["abides", "bitstamp"])
+@BOTH
 def test_a_clean_recording_pages_nobody(name):
-    recording = RECORDINGS / f"{name}.ndjson.gz"
-    if not recording.exists():
-        pytest.skip(f"{recording} is not here")
-    assert [
-        b for b in day(gzip.decompress(recording.read_bytes()).splitlines()) if b.severity > Severity.WARN
-    ] == []
+    assert loud(day(Telling(ChildParent), recorded(name))) == []
 
 
 def test_knights_first_seconds_halt_the_one_host_at_its_third_wrong_parent(tmp_path):
     simulate(registry()["knight"], seed=1, scale=0.2, out=tmp_path / "knight.ndjson", until=ONSET_NS + SECOND)
     parented = ({"hosts": ("smars-*",), "strategies": ("*",)},)
-    said = day((tmp_path / "knight.ndjson").read_bytes().splitlines(), parented=parented)
+    lines = (tmp_path / "knight.ndjson").read_bytes().splitlines()
+    said = day(Telling(ChildParent, parented=parented), lines)
     assert min(b.at_ns for b in said) >= ONSET_NS
     assert {b.scope.text for b in said} == {"host=smars-8"}
     halt = next(b for b in said if b.severity is Severity.HALT)

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.contract import Result, Severity
+from detectors.contract import Result
 from detectors.exposure import Exposure, ExposureSettings
 from detectors.exposure import tables as tb
 from detectors.exposure.limits import grain_of
 from detectors.limits import conditions_of
-from monitor.core.decode import Decoder
 from tests.desk import DAY, MS, SECOND, START, SYMBOLS, Told
-from tests.detectors.tell import Telling
-from tests.oracle.compare import in_words
-from tests.oracle.event import Event
+from tests.detectors.recorded import BOTH, day, loud, recorded
+from tests.detectors.tell import Telling, side_by_side
 from tests.oracle.exposure import Exposure as Oracle
 from tests.streams import MESSY, WILD, merged, order_streams
 
 if TYPE_CHECKING:
     from detectors.contract import Breach
-
-RECORDED = Path(os.environ.get("KNIGHTWATCH_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
 class Book:
@@ -784,17 +776,8 @@ def test_it_says_what_the_slow_oracle_says(moves, data, limits, unpriced, runnin
         Exposure, {"limit": tuple(chosen.values()), "unpriced_notional": unpriced, "running_count": running}
     )
     oracle = Oracle(telling.settings)
-    for told in stream:
-        for run in telling.ledger.post(telling.decode([told])):
-            heard = sorted(plain(b) for b in telling.detector.on_postings(run))
-            for posting in [in_words(row, telling.ledger, 0) for row in run.rows]:
-                oracle.hear(posting, Event(told))
-            assert heard == sorted(map(of_oracle, oracle.said))
-            oracle.said.clear()
-    end = telling.ledger.low_ns + 20 * SECOND
-    heard = sorted(plain(b) for b in telling.wait(end))
-    oracle.advance(end, -1)
-    assert heard == sorted(map(of_oracle, oracle.said))
+    for ours, theirs in side_by_side(telling, oracle, stream, wait_ns=20 * SECOND):
+        assert sorted(map(plain, ours)) == sorted(map(of_oracle, theirs))
 
 
 def plain(b: Breach) -> tuple[Any, ...]:
@@ -821,20 +804,9 @@ def of_oracle(said: dict[str, Any]) -> tuple[Any, ...]:
 # -- real and simulated days -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["abides", "bitstamp"])
+@BOTH
 def test_a_recorded_day_within_wide_limits_is_silent(name):
-    path = RECORDED / f"{name}.ndjson.gz"
-    if not path.exists():
-        pytest.skip(f"no {path.name}: name the folder that holds it in KNIGHTWATCH_DATA")
     limits = (gross(1e12, net=1e12), gross(1e12, "*"))
     telling = Telling(Exposure, {"limit": limits})
-    lines = gzip.decompress(path.read_bytes()).splitlines()
-    loud = []
-    for start in range(0, len(lines), 4_096):
-        some = lines[start : start + 4_096]
-        nowhere = np.zeros(len(some), np.int64)
-        offsets = np.arange(start, start + len(some), dtype=np.int64)
-        read = Decoder(telling.names).decode(some, nowhere, offsets, nowhere)
-        loud += [b for b in telling.post(read.batch) if b.severity >= Severity.HIGH]
-    assert loud == []
+    assert loud(day(telling, recorded(name))) == []
     assert int(telling.detector.tables["scopes"][1, tb.S_VALUES]) > 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +12,12 @@ from hypothesis import strategies as st
 from detectors.contract import Breach, Severity
 from detectors.fleet import Fleet, FleetSettings
 from detectors.fleet.manifest import overlap
-from monitor.core.decode import Decoder
 from monitor.scenarios import registry
 from monitor.scenarios.day import ONSET_NS, START_NS
 from monitor.scenarios.files import simulate
 from tests.desk import MS, SECOND, START, Told
-from tests.detectors.tell import Telling
-from tests.oracle.compare import in_words
-from tests.oracle.event import Event
+from tests.detectors.recorded import BOTH, day, recorded
+from tests.detectors.tell import Telling, side_by_side
 from tests.oracle.fleet import Fleet as Oracle
 from tests.streams import FLEET, MESSY, order_streams
 
@@ -417,17 +413,8 @@ def test_it_says_what_the_slow_oracle_says(moves, data, manifest, grants, slept)
     seen = {"x": DAYS_TO_START - slept} if slept else {}
     telling = Telling(Fleet, {"manifest": manifest, "grants": grants}, flags_seen=seen)
     oracle = Oracle(telling.settings, seen)
-    for told in stream:
-        for run in telling.ledger.post(telling.decode([told])):
-            said = [plain(b) for b in telling.detector.on_postings(run)]
-            for posting in [in_words(row, telling.ledger, 0) for row in run.rows]:
-                oracle.hear(posting, Event(told))
-            assert sorted(said) == sorted(oracle.said)
-            oracle.said.clear()
-    end = telling.ledger.low_ns + 100 * SECOND
-    said = [plain(b) for b in telling.wait(end)]
-    oracle.advance(end)
-    assert sorted(said) == sorted(oracle.said)
+    for ours, theirs in side_by_side(telling, oracle, stream, wait_ns=100 * SECOND):
+        assert sorted(map(plain, ours)) == sorted(theirs)
 
 
 def plain(b: Breach) -> tuple[str, int, str, float, int]:
@@ -436,36 +423,20 @@ def plain(b: Breach) -> tuple[str, int, str, float, int]:
 
 # -- days ------------------------------------------------------------------------------------------
 
-RECORDINGS = Path(__file__).parents[3] / "shared" / "data"
 SMARS = {"role": "router", "hosts": ("smars-*",), "count": 8, "build": "rlp-2012.07.27", "flags": ("rlp",)}
 
 
-def day(lines: list[bytes], **settings: Any) -> list[Breach]:
-    """A recorded day, told as the monitor reads it."""
-    telling, said = Telling(Fleet, settings), []
-    decoder = Decoder(telling.names)
-    for first in range(0, len(lines), 4096):
-        part = lines[first : first + 4096]
-        none = np.zeros(len(part), np.int64)
-        read = decoder.decode(part, none, np.arange(first, first + len(part)), none)
-        assert not read.quarantined
-        said += telling.post(read.batch)
-    return said
-
-
-@pytest.mark.parametrize("name", ["abides", "bitstamp"])
+@BOTH
 def test_a_clean_recording_is_silent(name):
-    recording = RECORDINGS / f"{name}.ndjson.gz"
-    if not recording.exists():
-        pytest.skip(f"{recording} is not here")
-    lines = gzip.decompress(recording.read_bytes()).splitlines()
-    assert day(lines, grants=({"hosts": ("ab-*", "gw-*")},)) == []
+    telling = Telling(Fleet, {"grants": ({"hosts": ("ab-*", "gw-*")},)})
+    assert day(telling, recorded(name)) == []
 
 
 def test_knights_eighth_server_pages_before_the_open_and_is_stopped_before_its_first_wrong_child(tmp_path):
     simulate(registry()["knight"], seed=1, scale=0.05, out=tmp_path / "knight.ndjson", until=ONSET_NS)
     lines = (tmp_path / "knight.ndjson").read_bytes().splitlines()
-    said = day(lines, manifest=(SMARS,), grants=({"hosts": ("smars-*",)},))
+    telling = Telling(Fleet, {"manifest": (SMARS,), "grants": ({"hosts": ("smars-*",)},)})
+    said = day(telling, lines)
     assert {b.scope.text for b in said if b.severity > Severity.WARN} == {"host=smars-8"}
     page = next(b for b in said if b.severity is Severity.HIGH)
     assert (page.reason, page.at_ns - START_NS <= 12 * SECOND) == ("build_mismatch", True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +14,12 @@ from detectors.baseline import Rates
 from detectors.contract import ANY_FAMILY, Breach, Severity
 from detectors.rate import Rate, RateSettings, models
 from detectors.rate import tables as tb
-from monitor.core.decode import Decoder
 from monitor.scenarios import registry
 from monitor.scenarios.day import ONSET_NS
 from monitor.scenarios.files import simulate
 from tests.desk import MS, SECOND, START, Told
-from tests.detectors.tell import Telling
-from tests.oracle.compare import in_words
-from tests.oracle.event import Event
+from tests.detectors.recorded import BOTH, day, loud, recorded
+from tests.detectors.tell import Telling, side_by_side
 from tests.oracle.rate import Rate as Oracle
 from tests.streams import FLEET, WILD, order_streams
 
@@ -327,17 +323,8 @@ def test_it_says_what_the_slow_oracle_says(moves, data, limits, median, peers):
     rates = Rates({("a-gw-1", "a-st0"): 1, ("a-gw-2", "a-st1"): 2}, table)
     telling = Telling(Rate, settings, rates=rates)
     oracle = Oracle(telling.settings, rates)
-    for told in stream:
-        for run in telling.ledger.post(telling.decode([told])):
-            said = [plain(b) for b in telling.detector.on_postings(run)]
-            for posting in [in_words(row, telling.ledger, 0) for row in run.rows]:
-                oracle.hear(posting, Event(told))
-            assert sorted(said) == sorted(oracle.said)
-            oracle.said.clear()
-    end = telling.ledger.low_ns + 30 * SECOND
-    said = [plain(b) for b in telling.wait(end)]
-    oracle.advance(end)
-    assert sorted(said) == sorted(oracle.said)
+    for ours, theirs in side_by_side(telling, oracle, stream, wait_ns=30 * SECOND):
+        assert sorted(map(plain, ours)) == sorted(theirs)
 
 
 def plain(b: Breach) -> tuple[str, int, str, float, int]:
@@ -346,34 +333,17 @@ def plain(b: Breach) -> tuple[str, int, str, float, int]:
 
 # -- days ------------------------------------------------------------------------------------------
 
-RECORDINGS = Path(__file__).parents[3] / "shared" / "data"
 CONTRACT = ({"scope": "session=*", "messages_per_s": 2_000}, {"scope": "host=*", "messages_per_s": 5_000})
 
 
-def day(lines: list[bytes], limit: Any = CONTRACT, **view: Any) -> list[Breach]:
-    """A recorded day, told as the monitor reads it."""
-    telling, said = Telling(Rate, {"limit": limit}, **view), []
-    decoder = Decoder(telling.names)
-    for first in range(0, len(lines), 4096):
-        part = lines[first : first + 4096]
-        none = np.zeros(len(part), np.int64)
-        read = decoder.decode(part, none, np.arange(first, first + len(part)), none)
-        assert not read.quarantined
-        said += telling.post(read.batch)
-    return said
-
-
-@pytest.mark.parametrize("name", ["abides", "bitstamp"])
+@BOTH
 def test_a_clean_recording_pages_nobody(name):
-    recording = RECORDINGS / f"{name}.ndjson.gz"
-    if not recording.exists():
-        pytest.skip(f"{recording} is not here")
-    lines = gzip.decompress(recording.read_bytes()).splitlines()
-    assert [b for b in day(lines) if b.severity > Severity.WARN] == []
+    assert loud(day(Telling(Rate, {"limit": CONTRACT}), recorded(name))) == []
 
 
 def test_knights_eighth_server_is_far_above_its_peers_within_seconds(tmp_path):
     until = ONSET_NS + 4 * SECOND
     simulate(registry()["knight"], seed=1, scale=1.0, out=tmp_path / "knight.ndjson", until=until)
-    said = day((tmp_path / "knight.ndjson").read_bytes().splitlines())
+    lines = (tmp_path / "knight.ndjson").read_bytes().splitlines()
+    said = day(Telling(Rate, {"limit": CONTRACT}), lines)
     assert [(b.severity, b.reason, b.scope.text) for b in said] == [(Severity.WARN, "peer", "host=smars-8")]

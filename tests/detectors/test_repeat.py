@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.contract import Level, Severity
+from detectors.contract import Level
 from detectors.repeat import Repeat, RepeatSettings, tables
-from monitor.core.decode import Decoder
 from monitor.settings import ConfigError, load_text
 from tests.desk import DAY, MS, SECOND, START, Told
+from tests.detectors.recorded import BOTH, day, loud, recorded
 from tests.detectors.tell import Telling
 from tests.oracle.repeat import Repeat as Oracle
 from tests.streams import MESSY, WILD, order_streams
@@ -501,18 +498,7 @@ def test_cutting_the_stream_and_starting_again_from_a_snapshot_change_nothing(st
 
 # -- days ------------------------------------------------------------------------------------------
 
-RECORDINGS: Final = Path(__file__).parents[3] / "shared" / "data"
 
-
-@pytest.mark.parametrize("name", ["abides", "bitstamp"])
+@BOTH
 def test_a_clean_recording_pages_nobody(name):
-    recording = RECORDINGS / f"{name}.ndjson.gz"
-    if not recording.exists():
-        pytest.skip(f"{recording} is not here")
-    telling, said = Telling(Repeat, witnesses=ANSWERS), []
-    decoder, lines = Decoder(telling.names), gzip.decompress(recording.read_bytes()).splitlines()
-    for first in range(0, len(lines), 4096):
-        part = lines[first : first + 4096]
-        none = np.zeros(len(part), np.int64)
-        said += telling.post(decoder.decode(part, none, np.arange(first, first + len(part)), none).batch)
-    assert [b for b in said if b.severity > Severity.WARN] == []
+    assert loud(day(Telling(Repeat, witnesses=ANSWERS), recorded(name))) == []

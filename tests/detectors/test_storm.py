@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.contract import Severity
 from detectors.storm import Storm, StormSettings, masked, tables
-from monitor.core.decode import Decoder
 from monitor.scenarios import registry
 from monitor.scenarios.day import ONSET_NS
 from monitor.scenarios.files import simulate
 from tests.desk import MS, SECOND, START, Told
+from tests.detectors.recorded import BOTH, day, loud, recorded
 from tests.detectors.tell import Telling
 from tests.oracle.storm import Storm as Oracle
 from tests.streams import MESSY, STORM, order_streams
-
-if TYPE_CHECKING:
-    from detectors.contract import Breach
 
 PEG: Final = "Power Peg disabled"
 
@@ -436,32 +430,16 @@ def test_cutting_the_stream_and_starting_again_from_a_snapshot_change_nothing(st
 # -- days ------------------------------------------------------------------------------------------
 
 HOUR: Final = 3_600 * SECOND
-RECORDINGS: Final = Path(__file__).parents[3] / "shared" / "data"
 
 
-def day(lines: list[bytes]) -> list[Breach]:
-    """A recorded day, told as the monitor reads it."""
-    telling, said = Telling(Storm), []
-    decoder = Decoder(telling.names)
-    for first in range(0, len(lines), 4096):
-        part = lines[first : first + 4096]
-        none = np.zeros(len(part), np.int64)
-        said += telling.post(decoder.decode(part, none, np.arange(first, first + len(part)), none).batch)
-    return said
-
-
-@pytest.mark.parametrize("name", ["abides", "bitstamp"])
+@BOTH
 def test_a_clean_recording_pages_nobody(name):
-    recording = RECORDINGS / f"{name}.ndjson.gz"
-    if not recording.exists():
-        pytest.skip(f"{recording} is not here")
-    said = day(gzip.decompress(recording.read_bytes()).splitlines())
-    assert [b for b in said if b.severity > Severity.WARN] == []
+    assert loud(day(Telling(Storm), recorded(name))) == []
 
 
 def test_knights_messages_page_an_hour_before_the_open_and_nobody_elses(tmp_path):
     simulate(registry()["knight"], seed=1, scale=0.2, out=tmp_path / "knight.ndjson", until=ONSET_NS - HOUR)
     lines = (tmp_path / "knight.ndjson").read_bytes().splitlines()
-    high = [b for b in day(lines) if b.severity > Severity.WARN]
+    high = loud(day(Telling(Storm), lines))
     assert [(b.reason, b.scope.text) for b in high] == [("unknown_reason", "host=smars-8")]
     assert high[0].at_ns < ONSET_NS - HOUR

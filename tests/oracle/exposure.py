@@ -438,7 +438,7 @@ class Exposure:
 
     # -- time -------------------------------------------------------------------------------------
 
-    def advance(self, low: int, row: int) -> None:
+    def advance(self, low: int, row: int = -1) -> None:
         target = low // SECOND
         if low <= 0:
             return

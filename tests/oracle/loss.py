@@ -270,7 +270,7 @@ class Loss:
 
     # -- time -------------------------------------------------------------------------------------
 
-    def advance(self, low: int, row: int) -> None:
+    def advance(self, low: int, row: int = -1) -> None:
         if low <= 0:
             return
         target = low // SECOND

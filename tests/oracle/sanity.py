@@ -242,7 +242,7 @@ class Sanity:
 
     # -- time -------------------------------------------------------------------------------------
 
-    def advance(self, low: int, row: int) -> None:
+    def advance(self, low: int, row: int = -1) -> None:
         if low <= 0:
             return
         target = low // SECOND
