@@ -122,16 +122,22 @@ def inlined_with_bounds(function: F) -> F:
 
 
 @inlined
+def held(state, key, at):
+    """The rung that `key` holds now: after `REARM_NS` below it, the lower one.  `state` as for `crossed`."""
+    if state[key, 1] != 0 and at - state[key, 1] >= REARM_NS:
+        state[key, 0] = state[key, 2]
+        state[key, 1] = 0
+    return state[key, 0]
+
+
+@inlined
 def crossed(state, key, rung, at):
     """Whether `rung` is an upward crossing for `key`: the rung crossed to, else 0.
 
     `state` is (keys, 3) int64: the rung held, since when below it (0: it is not), and
     the highest rung seen since then.  After `REARM_NS` below, the lower rung is held.
     """
-    if state[key, 1] != 0 and at - state[key, 1] >= REARM_NS:
-        state[key, 0] = state[key, 2]
-        state[key, 1] = 0
-    if rung >= state[key, 0]:
+    if rung >= held(state, key, at):
         state[key, 1] = 0
         if rung > state[key, 0]:
             state[key, 0] = rung

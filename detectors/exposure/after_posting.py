@@ -7,10 +7,10 @@ import numpy as np
 from detectors import posting as po
 from detectors.evidence import remember
 from detectors.exposure import tables as tb
-from detectors.exposure.crossing import held, stands_on
+from detectors.exposure.crossing import stands_on
 from detectors.exposure.measures import is_above, level_of, limit_at, measure
 from detectors.exposure.reasons import MEASURES, N_REASONS
-from detectors.kernel import inlined
+from detectors.kernel import held, inlined
 
 
 @inlined

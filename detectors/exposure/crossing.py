@@ -8,16 +8,7 @@ from detectors.evidence import found
 from detectors.exposure import tables as tb
 from detectors.exposure.measures import limit_at, measure
 from detectors.exposure.reasons import GROSS, HIGH, N_REASONS, ORDER_NOTIONAL, ORDER_QUANTITY
-from detectors.kernel import REARM_NS, compiled, crossed, inlined
-
-
-@inlined
-def held(cross, key, at):
-    """The rung that is held now: after `REARM_NS` below, the lower one."""
-    if cross[key, 1] != 0 and at - cross[key, 1] >= REARM_NS:
-        cross[key, 0] = cross[key, 2]
-        cross[key, 1] = 0
-    return cross[key, 0]
+from detectors.kernel import compiled, crossed, inlined
 
 
 @inlined

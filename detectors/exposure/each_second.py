@@ -11,10 +11,10 @@ import numpy as np
 
 from detectors import event as ev
 from detectors.exposure import tables as tb
-from detectors.exposure.crossing import held, say, stands_on
+from detectors.exposure.crossing import say, stands_on
 from detectors.exposure.measures import level_of, measure
 from detectors.exposure.reasons import HALT, HIGH, MEASURES, N_REASONS, TIME, WARN
-from detectors.kernel import SECOND_NS, compiled, crossed, inlined
+from detectors.kernel import SECOND_NS, compiled, crossed, held, inlined
 
 
 @compiled

@@ -172,6 +172,23 @@ class Ledger:
         sent_at = self.tables["who64"][: int(self.one[t.N_WHOS]) + 1, t.W_SENT_AT]
         return [int(who) for who in np.flatnonzero(sent_at >= max(since_ns, 1))]
 
+    def orders_sent(self) -> Int64Array:
+        """How many orders each attribution has sent, by its number."""
+        return self.tables["who64"][: int(self.one[t.N_WHOS]) + 1, t.W_ORDERS].copy()
+
+    def orders_of_parent(self, text: str) -> Int64Array:
+        """The same of one parent's orders that the books still hold.  Reads all of them: for a halt."""
+        sent = np.zeros(int(self.one[t.N_WHOS]) + 1, np.int64)
+        row = np.zeros(t.PARENT_TEXT_BYTES, np.uint8)
+        said = np.frombuffer(text.encode()[: t.PARENT_TEXT_BYTES], np.uint8)
+        row[: len(said)] = said
+        parents, orders = int(self.one[t.N_PARENTS]) + 1, int(self.one[t.N_ORDERS]) + 1
+        known = np.flatnonzero((self.tables["p_text"][:parents] == row).all(axis=1))
+        theirs = self.tables["o32"][:orders]
+        who = theirs[np.isin(theirs[:, t.PARENT], known[known > 0]) & (theirs[:, t.FLAGS] != 0), t.WHO]
+        np.add.at(sent, who, 1)
+        return sent
+
     def parent_text(self, parent: int) -> str:
         """The id of a parent as its first event wrote it."""
         return bytes(self.tables["p_text"][parent]).rstrip(b"\0").decode()

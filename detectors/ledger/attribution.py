@@ -67,6 +67,7 @@ def _interned(new, who64, index, one):
             return code
         slot = (slot + 1) & mask
     who64[new, t.W_SENT_AT] = 0
+    who64[new, t.W_ORDERS] = 0
     one[t.N_WHOS] = new
     index[slot] = new
     return new

@@ -151,6 +151,7 @@ def _order_new(
         name_order(order, rows[r, ev.ORDER_HI], rows[r, ev.ORDER_LO], o32, id64, id32, id_index, one)
     who = who_of(rows, r, rows[r, ev.ACCOUNT], host_build, who64, who_index, one)
     who64[who, t.W_SENT_AT] = max(at, who64[who, t.W_SENT_AT])
+    who64[who, t.W_ORDERS] += 1
     sign = sign_of(rows[r, ev.SIDE])
     flags = o32[order, t.FLAGS] | t.ANNOUNCED | t.USED
     if rows[r, ev.TIF] <= 1:

@@ -80,9 +80,10 @@ PAIR64: Final = 6
     W_ACCOUNT, W_ENTITY, W_DESK, W_TRADER, W_CLIENT, W_STRATEGY, W_ALGO, W_BUILD, W_HOST, W_GATEWAY,
     W_SESSION,
 ) = range(11)
-W_SENT_AT: Final = 11  # when it last sent an order; not part of what it is
+# Not part of what it is: when it last sent an order, and how many it has sent.
+W_SENT_AT, W_ORDERS = 11, 12
 WHO_KEYS: Final = 11
-WHO64: Final = 12
+WHO64: Final = 13
 WHO_KINDS: Final = (
     "account", "entity", "desk", "trader", "client", "strategy", "algo", "build", "host", "gateway",
     "session",

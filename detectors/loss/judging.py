@@ -10,7 +10,7 @@ import numpy as np
 
 from detectors import posting as po
 from detectors.evidence import found, remember
-from detectors.kernel import REARM_NS, SECOND_NS, compiled, crossed, inlined
+from detectors.kernel import SECOND_NS, compiled, crossed, held, inlined
 from detectors.loss import tables as tb
 from detectors.loss.minute import bring_to, may_be_fast
 from detectors.loss.reasons import DAILY
@@ -34,15 +34,6 @@ def level_of(t, s, reason, measured):
     for rung in range(WARN, HALT + 1):
         level += np.int64(measured > limit_at(t, s, reason, rung))
     return level
-
-
-@inlined
-def _held(cross, key, at):
-    """The rung that is held now: after `REARM_NS` below, the lower one."""
-    if cross[key, 1] != 0 and at - cross[key, 1] >= REARM_NS:
-        cross[key, 0] = cross[key, 2]
-        cross[key, 1] = 0
-    return cross[key, 0]
 
 
 @inlined
@@ -82,7 +73,7 @@ def _judge_day(t, postings, i, s, n):
     measured, low, key = lost(t, s), postings[i, po.LOW], 2 * s + DAILY
     level = level_of(t, s, DAILY, measured)
     if measured <= t.scopes[s, tb.S_BEFORE]:
-        level = min(level, _held(t.cross, key, low))
+        level = min(level, held(t.cross, key, low))
     rung, none = crossed(t.cross, key, level, low), np.int64(0)
     if rung == 0:
         return n
@@ -127,7 +118,7 @@ def _evaluate(t, s, second, row, n):
         measured = lost(t, s) if reason == DAILY else -t.scopes[s, tb.S_NET]
         level, key = level_of(t, s, reason, measured), 2 * s + reason
         stood = _has_stood(t, s, reason, level)
-        level = max(min(level, _held(t.cross, key, at)), stood)
+        level = max(min(level, held(t.cross, key, at)), stood)
         rung = crossed(t.cross, key, level, at)
         stands |= t.cross[key, 0] | t.scopes[s, tb.S_RUNS + reason]
         if rung != 0:

@@ -37,7 +37,7 @@ from monitor.core.doubt import Doubt
 from monitor.core.follow_up import OBEYED, FollowUp, Late
 from monitor.core.halts import HaltBook, level_of
 from monitor.core.identity import halt_id
-from monitor.core.incidents import Incident, Incidents, confirmed, confirmed_now
+from monitor.core.incidents import VERDICTS_MAX, Incident, Incidents, confirmed, confirmed_now
 from monitor.core.inputs import (
     CRASHED_US,
     CommandSettled,
@@ -62,6 +62,7 @@ from monitor.core.policy import DetectorPolicy, Mode, Policy
 from monitor.core.scopes import (
     SIBLINGS_TO_WIDEN,
     SIBLINGS_WINDOW_NS,
+    Weighed,
     one_step_wider,
     stoppable_form,
     widened,
@@ -306,8 +307,7 @@ class Engine:
         key = (breach.detector, breach.reason, breach.scope.text)
         before = self._rungs.get(key, (Rung.WATCHING, 0))[0]
         after = LADDER[before, verdict]
-        if key in self._rungs or len(self._rungs) < QUESTIONS_MAX:
-            self._rungs[key] = (after, breach.at_ns)
+        self._set_rung(key, after, breach.at_ns)
         if verdict is Verdict.HALT:
             yield from self._halt(breach, batch)
         elif after is not before and after is Rung.PAGED:
@@ -325,10 +325,13 @@ class Engine:
         """What waited for a second family halts now, if this was one."""
         for waited in confirmed_now(incident, breach.at_ns):
             key = (waited.detector, waited.reason, waited.scope.text)
-            if key in self._rungs or len(self._rungs) < QUESTIONS_MAX:
-                self._rungs[key] = (Rung.HALTED, breach.at_ns)
+            self._set_rung(key, Rung.HALTED, breach.at_ns)
             yield Record("halt.confirmed", {**self.told(waited), "by": breach.detector})
             yield from self._halt(waited, batch)
+
+    def _set_rung(self, key: tuple[str, str, str], rung: Rung, at_ns: int) -> None:
+        if key in self._rungs or len(self._rungs) < QUESTIONS_MAX:
+            self._rungs[key] = (rung, at_ns)
 
     def _sender(self, row: int) -> Mapping[str, str] | None:
         """Whose order tipped a verdict, in words; None where time did, or no order."""
@@ -384,27 +387,22 @@ class Engine:
         self, incident: Incident, breach: Breach, scope: Scope, level: Level, payload: Mapping[str, Any]
     ) -> Iterator[Command]:
         """One page an incident: the first halt's takes the place of what was paged before; more renews it."""
-        is_first = not incident.stopped
-        if not incident.stops_more(scope, level):
+        if incident.is_known(scope, level):
             yield Record("page.joined", {"incident": incident.identity, "key": payload["halt_id"]})
             return
-        if is_first:
+        if not incident.stopped:
             if incident.page:
                 said = f"PART OF halt {payload['halt_id'][:4]}"
                 yield Page(incident.page, "high", said, {}, resolved=True)
             incident.page = payload["halt_id"]
-        why = (
-            f"{breach.measured:,} {self._reason(breach).claim}"
-            if breach.unit != "USD"
-            else self._in_dollars(breach)
-        )
+        incident.stopped = [*incident.stopped, (scope, level)][:VERDICTS_MAX]
         yield Page(
             key=incident.page,
             severity="halt",
             summary=phone.stopped(
                 scope.text,
                 level.word,
-                why,
+                self._why(breach),
                 breach.exposed_usd,
                 payload["halt_id"],
                 self.policy.runbook,
@@ -422,9 +420,13 @@ class Engine:
         incident.page = page.key
         return page
 
-    def _in_dollars(self, breach: Breach) -> str:
+    def _why(self, breach: Breach) -> str:
+        """What was found, in the words of a person's phone."""
+        claim = self._reason(breach).claim
+        if breach.unit != "USD":
+            return f"{breach.measured:,} {claim}"
         limit = "" if breach.limit is None else f" against a limit of {phone.money(float(breach.limit))}"
-        return f"{self._reason(breach).claim}: {phone.money(float(breach.measured))}{limit}"
+        return f"{claim}: {phone.money(float(breach.measured))}{limit}"
 
     def _scope_to_stop(self, breach: Breach) -> Scope:
         """The breach's own scope, as wide as it must be: three siblings within five seconds are one cause."""
@@ -433,7 +435,7 @@ class Engine:
         stoppable = self.follow_up.stoppable or frozenset(KINDS)
         scope = breach.scope
         if not all(kind in stoppable for kind, _ in scope.conditions):
-            scope = stoppable_form(scope, self._flow(breach.row), stoppable)
+            scope = stoppable_form(scope, *self._inside_and_outside(scope, breach.row), stoppable)
         if breach.by_mark or not scope.conditions:
             return scope
         if breach.leaks is not None:
@@ -454,12 +456,40 @@ class Engine:
 
     def _flow(self, row: int) -> list[Mapping[str, str]]:
         """Every attribution seen until this row, in words: what the batch holds behind it is not yet."""
-        seen = int(self.ledger.one[ledger_tables.N_WHOS])
-        if self._judged is not None and row >= 0:
+        return [self.ledger.attributes(who) for who in range(1, self._seen(row) + 1)]
+
+    def _seen(self, row: int) -> int:
+        """How many attributions were known at this row."""
+        if self._judged is None or row < 0:
+            return int(self.ledger.one[ledger_tables.N_WHOS])
+        rows = self._judged.rows
+        until = rows[rows[:, po.ROW] <= row, po.WHO]
+        return max(self._whos_before, int(until.max(initial=0)))
+
+    def _inside_and_outside(self, scope: Scope, row: int) -> tuple[Weighed, Weighed]:
+        """Who sent the orders that a scope holds, and all others; how many each until this row.
+
+        Whoever is known counts as one order more: a session may be known by its fills alone.
+        """
+        sent = self.ledger.orders_sent() + 1
+        if self._judged is not None and row >= 0:  # what the batch holds behind it is not yet
             rows = self._judged.rows
-            until = rows[rows[:, po.ROW] <= row, po.WHO]
-            seen = max(self._whos_before, int(until.max(initial=0)))
-        return [self.ledger.attributes(who) for who in range(1, seen + 1)]
+            behind = (rows[:, po.ROW] > row) & (rows[:, po.KIND] == po.PostingKind.ORDER_SENT)
+            np.subtract.at(sent, rows[behind, po.WHO], 1)
+        parent = scope.mapping.get("parent")
+        inside = (
+            np.zeros_like(sent) if parent is None else np.minimum(sent, self.ledger.orders_of_parent(parent))
+        )
+        evidence: list[tuple[Mapping[str, str], float]] = []
+        others: list[tuple[Mapping[str, str], float]] = []
+        for who in range(1, self._seen(row) + 1):
+            attributes = self.ledger.attributes(who)
+            held = sent[who] if scope.holds_for(attributes) else inside[who]
+            if held > 0:
+                evidence.append((attributes, float(held)))
+            if sent[who] > held:
+                others.append((attributes, float(sent[who] - held)))
+        return evidence, others
 
     def _others_trade(self, scope: Scope) -> bool:
         """Whether somebody outside the scope has sent an order in the last minute, by our own sight."""
@@ -482,14 +512,17 @@ class Engine:
         return str(np.datetime64(days, "D"))
 
     def _page(self, breach: Breach) -> Page:
-        reason = self._reason(breach)
-        why = f"{breach.measured:,} {reason.claim}" if breach.unit != "USD" else self._in_dollars(breach)
         mode = self.policy.detectors[breach.detector].mode.value
         return Page(
             key=f"{breach.detector}/{breach.reason}/{breach.scope.text}",
             severity="high",
             summary=phone.warned(
-                breach.scope.text, why, breach.exposed_usd, mode, self.policy.runbook, breach.reason
+                breach.scope.text,
+                self._why(breach),
+                breach.exposed_usd,
+                mode,
+                self.policy.runbook,
+                breach.reason,
             ),
             labels={"detector": breach.detector, "reason_code": breach.reason},
             details=self.told(breach),

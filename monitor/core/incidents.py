@@ -59,15 +59,12 @@ class Incident:
             for name, at in self.families.items()
         )
 
-    def stops_more(self, scope: Scope, level: Level) -> bool:
-        """Whether a halt goes beyond those that people know of; it is noted as one of them."""
-        known = any(
+    def is_known(self, scope: Scope, level: Level) -> bool:
+        """Whether people know already of a halt that stops as much."""
+        return any(
             level <= other and (scope == wide or _within(scope, wide) or not wide.conditions)
             for wide, other in self.stopped
         )
-        if not known and len(self.stopped) < VERDICTS_MAX:
-            self.stopped.append((scope, level))
-        return not known
 
 
 class Incidents:

@@ -25,17 +25,17 @@ SIBLINGS_TO_WIDEN: Final = 3
 SIBLINGS_WINDOW_NS: Final = 5_000_000_000
 
 Attributes = Mapping[str, str]
+Weighed = Sequence[tuple[Attributes, float]]  # attributes of the flow, and how much of it
 
 
 def narrowest(
-    evidence: Sequence[tuple[Attributes, float]],
-    others: Sequence[tuple[Attributes, float]],
+    evidence: Weighed,
+    others: Weighed,
     stoppable: Collection[str] = KINDS,
 ) -> Scope:
     """The narrowest scope that holds 90 % of the evidence's weight.
 
-    `evidence` and `others`: (attributes of the flow, its weight); `others` is the flow of the
-    last 60 s outside the evidence.
+    `others`: the flow outside the evidence, which would be stopped with it.
 
     >>> bad = [({"host": "smars-8", "account": "33"}, 3.0)]
     >>> narrowest(bad, [({"host": "smars-1", "account": "33"}, 50.0)]).text
@@ -80,11 +80,19 @@ def widened(
     return FIRM
 
 
-def stoppable_form(scope: Scope, flow: Sequence[Attributes], stoppable: Collection[str]) -> Scope:
-    """The scope itself if the gateways can stop it, else the next wider one that they can."""
-    if all(kind in stoppable for kind, _ in scope.conditions):
-        return scope
-    return widened([scope], flow, stoppable)
+def stoppable_form(scope: Scope, evidence: Weighed, others: Weighed, stoppable: Collection[str]) -> Scope:
+    """The scope if the gateways can stop it; else without what they cannot; else the narrowest that they can.
+
+    `evidence` is the flow inside the scope, `others` the rest.
+
+    >>> evidence, others = [({"host": "a", "session": "s"}, 3)], [({"host": "b", "session": "s"}, 5)]
+    >>> stoppable_form(Scope.of(account="33", symbol="NOK"), evidence, others, {"account"}).text
+    'account=33'
+    >>> stoppable_form(Scope.of(parent="P1"), evidence, others, {"session", "host"}).text
+    'host=a'
+    """
+    kept = tuple(one for one in scope.conditions if one[0] in stoppable)
+    return Scope(kept) if kept or not scope.conditions else narrowest(evidence, others, stoppable)
 
 
 def one_step_wider(scope: Scope, flow: Sequence[Attributes], stoppable: Collection[str] = KINDS) -> Scope:
@@ -99,7 +107,8 @@ def one_step_wider(scope: Scope, flow: Sequence[Attributes], stoppable: Collecti
     kinds = {kind for kind, _ in scope.conditions}
     for kind in NARROWING:
         if len(kinds) > 1 and kind in kinds:
-            return stoppable_form(Scope(tuple(c for c in scope.conditions if c[0] != kind)), flow, stoppable)
+            rest = Scope(tuple(c for c in scope.conditions if c[0] != kind and c[0] in stoppable))
+            return rest if rest.conditions else widened([scope], flow, stoppable)
     tried = [kind for kind in SHARED_FIRST if kind in kinds]
     wider = SHARED_FIRST[SHARED_FIRST.index(tried[-1]) + 1 :] if tried else SHARED_FIRST
     return widened([scope], flow, [kind for kind in wider if kind in stoppable])

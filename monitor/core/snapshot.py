@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 MAGIC: Final = b"KNIGHTWATCH SNAPSHOT\n"
-VERSION: Final = 1
+VERSION: Final = 2  # 2: the ledger counts the orders of each attribution
 HEADER_BYTES_MAX: Final = 1 << 20
 PLAIN: Final = ("engine", "shell")  # sections of plain values; the others are tables of arrays
 

@@ -243,6 +243,18 @@ def test_a_scope_that_the_gateways_cannot_stop_becomes_a_wider_one():
     book >> says("session=a-s1") << Halt("host=a-gw-1")
 
 
+def test_a_condition_that_the_gateways_cannot_stop_is_left_off():
+    book = Playbook(engine(**SCRIPTED)) >> "P1 C" >> hello("g1", kinds=("host", "account"))
+    book >> says("account=a-33&symbol=NOK") << Halt("account=a-33")
+
+
+def test_a_parent_that_the_gateways_cannot_stop_is_stopped_where_its_orders_come_from():
+    book = Playbook(engine(**SCRIPTED)) >> "P1 C" >> hello("g1", kinds=("host", "account"))
+    other = {"kind": "order_new", "ts": book.desk.now, "host": "a-gw-2", "account": "a-33", "session": "a-s1"}
+    book.desk.arrive(other | {"order_id": "X", "symbol": "NOK", "side": "buy", "qty": 1, "strategy": "a-st0"})
+    book >> "P2" >> says("parent=P1") << Halt("host=a-gw-1")
+
+
 # -- gateways ------------------------------------------------------------------------------------
 
 

@@ -83,5 +83,21 @@ def test_siblings_without_anything_in_common_are_the_firm():
     ("stoppable", "wanted"), [({"session", "host"}, "session=a"), ({"host"}, "host=x"), ({"account"}, "*")]
 )
 def test_a_scope_that_gateways_cannot_stop_becomes_one_that_they_can(stoppable, wanted):
-    flow = [{"session": "a", "host": "x"}, {"session": "b", "host": "y"}]
-    assert stoppable_form(Scope.of(session="a"), flow, stoppable).text == wanted
+    evidence, others = [({"session": "a", "host": "x"}, 3)], [({"session": "b", "host": "y"}, 5)]
+    assert stoppable_form(Scope.of(session="a"), evidence, others, stoppable).text == wanted
+
+
+@given(
+    st.dictionaries(st.sampled_from(KINDS), values, max_size=3).map(Scope.of),
+    weighed,
+    weighed,
+    st.sets(st.sampled_from(KINDS)),
+)
+def test_what_gateways_are_asked_to_stop_they_can_and_it_holds_the_accused(
+    scope, evidence, others, stoppable
+):
+    asked = stoppable_form(scope, evidence, others, stoppable)
+    assert all(kind in stoppable for kind, _ in asked.conditions)
+    assert set(asked.conditions) <= set(scope.conditions) or held(asked, evidence) >= HOLDS_SHARE_MIN
+    if all(kind in stoppable for kind, _ in scope.conditions):
+        assert asked == scope
