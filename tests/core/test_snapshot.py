@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.snapshot import MAGIC, BadSnapshot, decode, encode
+from monitor.core.snapshot import MAGIC, VERSION, BadSnapshot, decode, encode
 
 STATE = {
     "engine": {"parts": [["t", 0]], "wall_ns": 2**62, "anchor": None},
@@ -61,7 +61,7 @@ def test_whatever_lies_there_it_is_read_or_refused(raw):
 
 
 def test_another_version_is_refused_by_its_number():
-    header = json.dumps({"version": 2, "sections": []}).encode()
+    header = json.dumps({"version": VERSION + 1, "sections": []}).encode()
     raw = MAGIC + struct.pack("<II", len(header), zlib.crc32(header)) + header
-    with pytest.raises(BadSnapshot, match="version 2"):
+    with pytest.raises(BadSnapshot, match=f"version {VERSION + 1}"):
         decode(raw)
