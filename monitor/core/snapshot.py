@@ -2,6 +2,9 @@
 
     magic | header length | header (JSON: version, sections, sizes, CRCs) | header CRC | the sections
 
+An array that is hardly filled (an index with room to grow) is kept as the places and values of what is not
+zero: an engine that has seen nothing takes 34 kB instead of 20 MB.
+
 What cannot be read is `BadSnapshot` with the section's name; a version that we do not know
 is refused by its number, never guessed at.
 """
@@ -15,10 +18,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 MAGIC: Final = b"KNIGHTWATCH SNAPSHOT\n"
-VERSION: Final = 2  # 2: the ledger counts the orders of each attribution
+VERSION: Final = 2  # 2: the ledger counts the orders of each attribution; sparse arrays
 HEADER_BYTES_MAX: Final = 1 << 20
+SPARSE_SIZE_MIN: Final = 4_096
+SPARSE_SHARE: Final = 8  # sparse where at most one of so many is filled
 PLAIN: Final = ("engine", "shell")  # sections of plain values; the others are tables of arrays
 
 
@@ -37,16 +43,18 @@ def encode(state: Mapping[str, Any]) -> list[bytes | memoryview]:
             pieces.append(body)
             continue
         for table, array in value.items():
-            plain = np.ascontiguousarray(array)
-            body = plain.reshape(-1).view(np.uint8).data
+            plain = np.ascontiguousarray(array).reshape(-1)
+            places = _filled(plain)
+            body = _bytes_of(plain) if places is None else places.tobytes() + plain[places].tobytes()
             sections.append(
                 {
                     "name": name,
                     "table": table,
                     "dtype": plain.dtype.str,
-                    "shape": plain.shape,
-                    "size": plain.nbytes,
+                    "shape": array.shape,
+                    "size": len(body),
                     "crc": zlib.crc32(body),
+                    **({} if places is None else {"filled": len(places)}),
                 }
             )
             pieces.append(body)
@@ -77,6 +85,27 @@ def decode(raw: bytes | memoryview) -> dict[str, Any]:
         if "table" not in section:
             state[section["name"]] = json.loads(bytes(body))
         else:
-            array = np.frombuffer(body, np.dtype(section["dtype"])).reshape(section["shape"])
-            state.setdefault(section["name"], {})[section["table"]] = array
+            state.setdefault(section["name"], {})[section["table"]] = _array(section, body)
     return state
+
+
+def _filled(plain: NDArray[Any]) -> NDArray[np.int64] | None:
+    """Where an array is not all zero bits, if that is little of much."""
+    if plain.size < SPARSE_SIZE_MIN:
+        return None
+    places = np.flatnonzero(plain.view(f"u{plain.itemsize}"))
+    return places if len(places) * SPARSE_SHARE <= plain.size else None
+
+
+def _bytes_of(plain: NDArray[Any]) -> memoryview:
+    return plain.view(np.uint8).data
+
+
+def _array(section: Mapping[str, Any], body: memoryview) -> NDArray[Any]:
+    dtype, shape = np.dtype(section["dtype"]), section["shape"]
+    if "filled" not in section:
+        return np.frombuffer(body, dtype).reshape(shape)
+    array = np.zeros(shape, dtype)
+    places = np.frombuffer(body, np.int64, section["filled"])
+    array.reshape(-1)[places] = np.frombuffer(body, dtype, section["filled"], places.nbytes)
+    return array

@@ -17,6 +17,7 @@ STATE = {
         "orders": np.arange(12, dtype=np.int64).reshape(3, 4),
         "none": np.zeros((0, 5), np.int32),
         "text": np.frombuffer(b"abc", np.uint8),
+        "index": np.eye(1, 5_000, 7, np.int32),
     },
     "detectors/x": {"f": np.array([0.5, np.nan])},
 }
@@ -37,6 +38,20 @@ def test_a_table_that_is_a_slice_of_another_is_saved_as_it_looks():
     state = decode(b"".join(encode({"t": {"part": wide[:, 1:3], "some": wide[::2]}})))
     np.testing.assert_array_equal(state["t"]["part"], wide[:, 1:3])
     np.testing.assert_array_equal(state["t"]["some"], wide[::2])
+
+
+@given(
+    st.sampled_from(("i4", "i8", "u1", "f8")),
+    st.dictionaries(st.integers(0, 9_999), st.integers(0, 255), max_size=1_300),
+)
+def test_an_array_that_is_hardly_filled_is_short_and_the_same(dtype, filled):
+    table = np.zeros((2_500, 4), dtype)
+    for place, value in filled.items():
+        table.reshape(-1)[place] = -0.0 if value == 0 and dtype == "f8" else value
+    raw = b"".join(encode({"t": {"wide": table}}))
+    read = decode(raw)["t"]["wide"]
+    assert (read.dtype, read.shape, read.tobytes()) == (table.dtype, table.shape, table.tobytes())
+    assert len(raw) <= min(table.nbytes, len(filled) * (8 + table.itemsize)) + 300
 
 
 @given(st.integers(0, len(RAW) * 8 - 1))
