@@ -169,6 +169,9 @@ class Detector(ABC):
     BYTES_MAX: ClassVar[int]
     ROWS: ClassVar[Mapping[str, type]] = {}  # settings that are rows of a table: what one row may say
     ARMED_NEEDS: ClassVar[tuple[str, ...]] = ()  # settings without which it must not be armed
+    LIVES_ON: ClassVar[
+        tuple[str, ...]
+    ] = ()  # kinds of events; where none of them comes in, it can never fire
 
     tables: dict[str, NDArray[Any]]
 
@@ -187,6 +190,11 @@ class Detector(ABC):
     def problems(cls, table: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:  # noqa: ARG003
         """What is wrong between its settings: (key, what, what to write).  Looks at raw TOML."""
         return iter(())
+
+    @classmethod
+    def idle(cls, settings: Any) -> tuple[str, str] | None:  # noqa: ARG003
+        """Why it can never fire with these settings, and what to write."""
+        return None
 
     @classmethod
     def reason(cls, code: str) -> Reason:

@@ -39,6 +39,9 @@ NAMES: Final = (
     "dead_letter.sent",
     "state.restored",
     "records.judged",
+    "suspects.before_fsync",  # what a crash has taught, at the start of the next life
+    "suspects.before_rename",
+    "suspects.after_rename",
 )
 POISON: Final = "judge.record"
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from monitor.core import snapshot
 from monitor.core.engine import Engine
 from monitor.core.inputs import CommandSettled, Input, LifeBegan
+from monitor.edge.kafka_in import Bearings
 from monitor.failpoints import failpoint
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Saving:
         metrics: Metrics,
         flush: Callable[[], None],
         tell: Callable[[Input], None],
-        topic_ids: Callable[[], Mapping[str, bytes]],
+        bearings: Callable[[], Bearings],
     ) -> None:
         self._store = store
         self._audit = audit
@@ -58,9 +59,9 @@ class Saving:
         self._metrics = metrics
         self._flush = flush
         self._tell = tell
-        self._topic_ids = topic_ids
+        self._bearings = bearings
         self._task: asyncio.Task[None] | None = None
-        self.restored_topic_ids: dict[str, bytes] = {}
+        self.restored_bearings = Bearings()
         self.restored_after: int | None = None  # line of the trail behind which our snapshot stood
 
     def restore(self, policy: Policy) -> tuple[Engine, LifeBegan]:
@@ -73,8 +74,7 @@ class Saving:
             self._engine = Engine(policy)
         else:
             self._engine, shell, before = found
-            ids = shell["topic_ids"]
-            self.restored_topic_ids = {topic: bytes.fromhex(text) for topic, text in ids.items()}
+            self.restored_bearings = shell["bearings"]
             after, found_lines = shell["audit_lines"], self._audit.found_lines
             if after <= found_lines:
                 self.restored_after = after
@@ -103,8 +103,7 @@ class Saving:
     async def save(self) -> None:
         """What is known now, with all that led to it in the trail before it."""
         await self._trail_is_written()
-        ids = {topic: identity.hex() for topic, identity in self._topic_ids().items()}
-        shell = {"topic_ids": ids, "audit_lines": self._audit.head.count}
+        shell = {"bearings": self._bearings().plain(), "audit_lines": self._audit.head.count}
         at_ns = self._clock.now_ns()
         try:
             paused_s = await self._store.save(
@@ -141,7 +140,7 @@ def _read(raw: bytes, policy: Policy) -> tuple[Engine, Mapping[str, Any], str]:
     try:
         engine, shell = Engine(policy), state["shell"]
         engine.restore(state)
-        known = {name: shell[name] for name in ("topic_ids", "audit_lines")}
+        known = {"bearings": Bearings.of(shell["bearings"]), "audit_lines": shell["audit_lines"]}
         return engine, known, str(state["engine"]["policy_digest"])
     except (ValueError, KeyError, TypeError, IndexError) as unfit:
         raise snapshot.BadSnapshot(f"is not of this program: {type(unfit).__name__}: {unfit}") from unfit

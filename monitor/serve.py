@@ -131,7 +131,7 @@ class Monitor:
         self._certifying = Certifying(self.config, self.clock, self.metrics, self.tell)
         self.saving = Saving(
             self.outside.open_store(), self.audit, self.clock, self.log, self.metrics,
-            self._flush, self.tell, lambda: self.kafka_in.topic_ids,
+            self._flush, self.tell, lambda: self.kafka_in.bearings,
         )  # fmt: skip
         self.engine, self._life = self.saving.restore(self.engine.policy)
         self._suspects = self.outside.open_suspects()
@@ -240,7 +240,7 @@ class Monitor:
                 (engine.parts[part].topic, engine.parts[part].partition): offset
                 for part, offset in engine.next_offsets.items()
             },
-            topic_ids=self.saving.restored_topic_ids,
+            bearings=self.saving.restored_bearings,
             partitions=self._partitions,
         )
 

@@ -230,6 +230,13 @@ class World:
             outcome.ends.append(await ended(life))
             outcome.ends.append(await ended(lives.begin(config, asked)))
             return
+        if asked.startswith("suspects."):  # there must be a crash to learn from
+            life = lives.begin(config, "records.judged")
+            await self.send(site, self.before)
+            outcome.ends.append(await ended(life))
+            outcome.ends.append(await ended(lives.begin(config, asked)))
+            assert outcome.ends == [-signal.SIGKILL] * 2, f"{asked} was never reached: {outcome.ends}"
+            return
         life = lives.begin(config, asked)
         await self.send(site, self.before)
         await until(lambda: self.halts(site, "kafka") or not life.is_alive())

@@ -14,12 +14,13 @@ from monitor.core.engine import Engine
 from monitor.core.inputs import SourcePart
 from monitor.edge.audit import AuditTrail, read
 from monitor.edge.clock import Clock
+from monitor.edge.kafka_in import Bearings
 from monitor.edge.store import ForkFailed, Store
 from monitor.saving import Saving
 from tests.determinism import arrived, morning, the_policy
 
 POLICY = the_policy()
-IDS = {"trading.telemetry.v1": b"\x01\x02"}
+BEARINGS = Bearings({"trading.telemetry.v1": b"\x01\x02"}, {("trading.telemetry.v1", 3): 7})
 
 
 class Shell:
@@ -32,7 +33,7 @@ class Shell:
         self.told = []
         self.saving = Saving(
             store or Store(folder / "snapshot"), self.trail, Clock(), mock.Mock(), self.metrics,
-            lambda: self.trail.append("flushed", {}, 1), self.told.append, lambda: IDS,
+            lambda: self.trail.append("flushed", {}, 1), self.told.append, lambda: BEARINGS,
         )  # fmt: skip
         self.engine, self.life = self.saving.restore(policy)
 
@@ -66,7 +67,7 @@ async def test_what_was_saved_is_restored_with_where_it_stood_in_the_trail_and_g
     before = await saved(tmp_path)
     after = Shell(tmp_path)
     assert bytes_of(after.judge(50).engine) == bytes_of(before.judge(50).engine)
-    assert after.saving.restored_topic_ids == IDS
+    assert after.saving.restored_bearings == BEARINGS
     assert (after.life.restored, after.life.unreadable, after.life.lived_before) == (True, (), True)
     after.end()
     lines = list(read([tmp_path / "audit"]))

@@ -56,6 +56,7 @@ class ChildParent(Detector):
 
     reasons = REASONS
     Settings = ChildParentSettings
+    LIVES_ON = ("order_new",)
     BYTES_MAX = tb.BYTES_MAX
 
     def __init__(self, settings: ChildParentSettings, view: View) -> None:

@@ -73,6 +73,7 @@ class Exposure(Detector):
     Settings = ExposureSettings
     LIMIT_KEYS: ClassVar[tuple[str, ...]] = (*(key for key, _ in MEASURE_KEYS), *CAP_KEYS)
     LIMIT_WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"basis": BASES, "currency": ("USD",)}
+    LIVES_ON = ("order_new", "fill", "position")
     BYTES_MAX = tb.BYTES_MAX
 
     def __init__(self, settings: ExposureSettings, view: View) -> None:

@@ -65,6 +65,7 @@ class FillGap(Detector):
 
     reasons = REASONS
     Settings = FillGapSettings
+    LIVES_ON = ("fill",)
     BYTES_MAX = tb.BYTES_MAX
 
     def __init__(self, settings: FillGapSettings, view: View) -> None:

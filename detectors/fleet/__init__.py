@@ -63,9 +63,16 @@ class Fleet(Detector):
 
     reasons = REASONS
     Settings = FleetSettings
+    LIVES_ON = ("heartbeat", "order_new")
     BYTES_MAX = tb.BYTES_MAX
     ROWS: ClassVar[Mapping[str, type]] = {"manifest": ManifestRow, "grants": GrantRow}
     ARMED_NEEDS: ClassVar[tuple[str, ...]] = ("grants",)
+
+    @classmethod
+    def idle(cls, settings: FleetSettings) -> tuple[str, str] | None:
+        if settings.manifest or settings.grants:
+            return None
+        return "it has no manifest and no grants", "write manifest = [...]"
 
     def __init__(self, settings: FleetSettings, view: View) -> None:
         super().__init__(settings, view)

@@ -58,6 +58,7 @@ class Leak(Detector):
 
     reasons = REASONS
     Settings = LeakSettings
+    LIVES_ON = ("order_new", "order_ack", "fill")
     BYTES_MAX = tb.BYTES_MAX
 
     def __init__(self, settings: LeakSettings, view: View) -> None:

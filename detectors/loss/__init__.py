@@ -62,6 +62,7 @@ class Loss(Detector):
     Settings = LossSettings
     LIMIT_KEYS: ClassVar[tuple[str, ...]] = ("daily", "velocity")
     LIMIT_WORDS: ClassVar[Mapping[str, tuple[str, ...]]] = {"currency": ("USD",)}
+    LIVES_ON = ("fill",)
     BYTES_MAX = tb.BYTES_MAX
 
     def __init__(self, settings: LossSettings, view: View) -> None:

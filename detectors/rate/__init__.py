@@ -58,6 +58,7 @@ class Rate(Detector):
 
     reasons = REASONS
     Settings = RateSettings
+    LIVES_ON = ("order_new", "cancel_request", "replace_request")
     BYTES_MAX = tb.BYTES_MAX
     LIMIT_KEYS: ClassVar[tuple[str, ...]] = ("messages_per_s",)
 

@@ -58,6 +58,7 @@ class Repeat(Detector):
     LIMIT_KEYS: ClassVar[tuple[str, ...]] = ("executions",)
     LIMIT_SCOPE: ClassVar[str] = "strategy=*"
     LIMIT_IS_NEEDED: ClassVar[bool] = False
+    LIVES_ON = ("order_new", "parent_new")
     BYTES_MAX = tb.BYTES_MAX
 
     def __init__(self, settings: RepeatSettings, view: View) -> None:

@@ -57,6 +57,7 @@ class Sanity(Detector):
 
     reasons = REASONS
     Settings = SanitySettings
+    LIVES_ON = ("order_new", "parent_new", "mark")
     BYTES_MAX = tb.BYTES_MAX
 
     def __init__(self, settings: SanitySettings, view: View) -> None:

@@ -52,6 +52,7 @@ class SelfCycle(Detector):
 
     reasons = REASONS
     Settings = SelfCycleSettings
+    LIVES_ON = ("fill",)
     BYTES_MAX = tb.BYTES_MAX
 
     def __init__(self, settings: SelfCycleSettings, view: View) -> None:

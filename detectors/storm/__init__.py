@@ -54,6 +54,7 @@ class Storm(Detector):
 
     reasons = REASONS
     Settings = StormSettings
+    LIVES_ON = ("order_reject", "order_cancel", "error", "session_event")
     BYTES_MAX = tb.BYTES_MAX
 
     def __init__(self, settings: StormSettings, view: View) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from detectors.contract import every_detector
 from detectors.limits import Conditions, conditions_of
 from monitor.checking.showing import number
 from monitor.settings.problems import Problem, shown
@@ -17,32 +18,18 @@ GROWING: Final = (
     "gross", "order_notional", "order_quantity", "session_orders", "session_notional",
     "hard_orders", "hard_notional", "messages_per_s",
 )  # fmt: skip
-# Without one of these kinds a family has nothing to judge.
-NEEDS: Final = {
-    "child_parent": ("order_new",),
-    "exposure": ("order_new", "fill", "position"),
-    "fill_gap": ("fill",),
-    "fleet": ("heartbeat", "order_new"),
-    "loss": ("fill",),
-    "rate": ("order_new", "cancel_request", "replace_request"),
-    "repeat": ("order_new", "parent_new"),
-    "sanity": ("order_new", "parent_new", "mark"),
-    "self_cycle": ("fill",),
-    "storm": ("order_reject", "order_cancel", "error", "session_event"),
-}
 
 
 def never(config: Config) -> Iterator[Problem]:
     """Every rule that the rest of the configuration keeps from ever firing."""
+    families = every_detector()
     for family, one in config.detectors.items():
         path = f"detectors.{family}"
         yield from _overtaken(path, getattr(one.settings, "limit", ()))
-        yield from _deaf(path, NEEDS.get(family, ()), config)
-    fleet = config.detectors.get("fleet")
-    if fleet is not None and not fleet.settings.manifest and not fleet.settings.grants:
-        yield Problem(
-            "detectors.fleet", "can never fire: it has no manifest and no grants", "write manifest = [...]"
-        )
+        yield from _deaf(path, families[family].LIVES_ON, config)
+        idle = families[family].idle(one.settings)
+        if idle is not None:
+            yield Problem(path, f"can never fire: {idle[0]}", idle[1])
 
 
 def _deaf(path: str, needs: Sequence[str], config: Config) -> Iterator[Problem]:

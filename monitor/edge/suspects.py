@@ -20,6 +20,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from monitor.failpoints import failpoint
+
 # 1,024 partitions, each with a range and a name of 256 bytes at most; pages that nobody writes cost nothing.
 RANGES_MAX: Final = 1_024
 HEAD: Final = struct.Struct("<qqq")  # number of this life, ranges noted, bytes of names
@@ -169,8 +171,11 @@ class Suspects:
         with half.open("wb") as file:
             file.write(json.dumps(told).encode())
             file.flush()
+            failpoint("suspects.before_fsync")
             os.fsync(file.fileno())
+        failpoint("suspects.before_rename")
         half.rename(path)
+        failpoint("suspects.after_rename")
 
 
 def _holds(outer: Range, inner: Range) -> bool:

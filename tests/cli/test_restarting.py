@@ -29,7 +29,7 @@ def folder(tmp_path):
     """With a snapshot that stands at offset 500 of one partition."""
     engine = Engine(policy_of(config_of(tmp_path)))
     engine.handle(ReadingStarted(TOPIC, 0, 500, "session"))
-    state = engine.snapshot() | {"shell": {"topic_ids": {}, "audit_lines": 3}}
+    state = engine.snapshot() | {"shell": {"bearings": {"topic_ids": {}, "epochs": []}, "audit_lines": 3}}
     Folder(tmp_path).write(snapshot.encode(state), 1)
     return tmp_path
 

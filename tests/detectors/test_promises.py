@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.contract import Level, every_detector
+from detectors.event import Kind
 from tests.detectors.tight import settings_for
 from tests.run import in_words, run
 from tests.streams import MESSY, MS, SECOND, START, WILD, Desk, merged, moves, play, world_events
@@ -169,6 +170,13 @@ def test_every_setting_has_a_default_and_a_sentence(make):
     make.Settings()
     for setting in dataclasses.fields(make.Settings):
         assert setting.metadata.get("doc"), f"{make.family()}.{setting.name} has no sentence"
+
+
+@each_family
+def test_what_a_family_lives_on_are_kinds_of_events(make):
+    """`control` lives on changes of the configuration, too."""
+    assert set(make.LIVES_ON) <= {kind.name.lower() for kind in Kind}
+    assert make.LIVES_ON or make.family() == "control"
 
 
 def test_no_two_families_share_a_reason():

@@ -12,7 +12,7 @@ from aiokafka.errors import RecordTooLargeError
 
 from monitor.core.inputs import LinkChanged
 from monitor.edge.embedded import EmbeddedKafka
-from monitor.edge.kafka_in import Chunk, Gap, KafkaIn, Source, Started
+from monitor.edge.kafka_in import Bearings, Chunk, Gap, KafkaIn, Source, Started
 from monitor.edge.kafka_in.batches import CorruptBatchError
 from monitor.edge.kafka_in.drain import Drain
 
@@ -212,14 +212,16 @@ async def test_an_end_before_our_position_is_a_gap_that_goes_back(kafka, produce
 
 async def test_a_topic_made_again_is_told_by_its_id_alone(kafka, producer):
     await send(producer, 0, 6)
-    kafka_in = reader(kafka, start={(TOPIC, 0): 5, (TOPIC, 1): 0}, topic_ids={TOPIC: bytes(range(16))})
+    kafka_in = reader(
+        kafka, start={(TOPIC, 0): 5, (TOPIC, 1): 0}, bearings=Bearings({TOPIC: bytes(range(16))})
+    )
     async with reading(kafka_in) as facts:
         await facts.until(lambda: len(facts.values()) == 6)
     assert {(gap.partition, gap.first, gap.end, gap.why) for gap in facts.of(Gap)} == {
         (0, 5, 0, "recreated"),
         (1, 0, 0, "recreated"),
     }
-    assert len(kafka_in.topic_ids[TOPIC]) == 16
+    assert len(kafka_in.bearings.topic_ids[TOPIC]) == 16
 
 
 async def test_a_topic_that_comes_later_is_noticed_within_five_seconds(kafka, producer):

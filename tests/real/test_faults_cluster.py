@@ -103,6 +103,31 @@ async def test_an_unclean_election_is_a_gap_that_goes_back_and_nothing_is_skippe
         measured(said_s=said_s)
 
 
+async def test_a_log_that_was_cut_and_overgrown_while_nobody_watched_is_a_gap_in_the_next_life(
+    kafka_three, mosquitto, tmp_path
+):
+    """The offsets of the snapshot are there again, and hold other records."""
+    async with monitor_on(kafka_three, mosquitto, tmp_path / "monitor", replicas=2, topic=UNCLEAN) as live:
+        common = await live.send(CLEAN.format(n=1))
+        await judged(live, common)
+        ahead = kafka_three.leader_of(TELEMETRY, 0)
+        (behind,) = kafka_three.in_sync(TELEMETRY, 0) - {ahead}
+        kafka_three.kill9(behind)
+        await kafka_three.in_sync_are(TELEMETRY, 0, {ahead})
+        lost = await live.send(CLEAN.format(n=2))
+        await judged(live, common + lost)
+        assert await live.terminate() == 143
+        await uncleanly_elected(kafka_three, ahead, behind)
+        count = await live.send("P3 C A F B done P4 C A F B done")
+        await live.start()
+        gone = await until(
+            lambda: [one for one in live.lines("records.lost") if one["why"] == "truncated"], "it is said"
+        )
+        assert [(one["first"], one["end"]) for one in gone] == [(common + lost, common)]
+        assert live.pages("truncated")
+        await judged(live, count)
+
+
 async def test_a_brokers_own_full_disk_moves_its_leaders_and_loses_nothing(mosquitto, tmp_path, measured):
     with contextlib.ExitStack() as stack:
         kafka = Kafka(tmp_path, nodes=3)

@@ -4,8 +4,8 @@
 `Chunk`s of records, and the facts that explain every offset that will not come.
 """
 
-from monitor.edge.kafka_in.facts import Fact, Gap, Key, Lag, Source, Started
+from monitor.edge.kafka_in.facts import Bearings, Fact, Gap, Key, Lag, Source, Started
 from monitor.edge.kafka_in.part import Chunk, Part
 from monitor.edge.kafka_in.reader import KafkaIn
 
-__all__ = ["Chunk", "Fact", "Gap", "KafkaIn", "Key", "Lag", "Part", "Source", "Started"]
+__all__ = ["Bearings", "Chunk", "Fact", "Gap", "KafkaIn", "Key", "Lag", "Part", "Source", "Started"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from monitor.core.inputs import LinkChanged
 from monitor.edge.kafka_in.part import Chunk
@@ -27,6 +28,28 @@ class Source:
     topic: str
     since_ns: int | None = None  # the session's start; None: from the beginning
     whole: bool = False  # every partition, whatever the instance's own list says
+
+
+@dataclass(frozen=True, slots=True)
+class Bearings:
+    """Of which logs our offsets are meant, by which a later life finds out that one is another, or was cut.
+
+    >>> Bearings.of(Bearings({"t": b"ab"}, {("t", 0): 7}).plain()).epochs
+    {('t', 0): 7}
+    """
+
+    topic_ids: Mapping[str, bytes] = field(default_factory=dict)
+    epochs: Mapping[Key, int] = field(default_factory=dict)  # of each partition's leader
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        ids = {topic: identity.hex() for topic, identity in self.topic_ids.items()}
+        return {"topic_ids": ids, "epochs": [[*key, epoch] for key, epoch in self.epochs.items()]}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Bearings:
+        ids = {topic: bytes.fromhex(text) for topic, text in plain["topic_ids"].items()}
+        return cls(ids, {(topic, partition): epoch for topic, partition, epoch in plain["epochs"]})
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 from monitor.core.inputs import LinkChanged
 from monitor.edge.kafka_in.batches import CorruptBatchError
 from monitor.edge.kafka_in.drain import NS_PER_MS, Drain
-from monitor.edge.kafka_in.facts import Fact, Gap, Key, Lag, Source, Started
+from monitor.edge.kafka_in.facts import Bearings, Fact, Gap, Key, Lag, Source, Started
 from monitor.edge.kafka_in.fencing import led_anew
 from monitor.edge.kafka_in.metadata import TopicNow, TopicsQuestion, topics_in
 from monitor.edge.kafka_in.part import Part, chunks
@@ -52,7 +52,7 @@ class KafkaIn:
     """Telemetry, or the halt topics: `run()` beside `read()`, until cancelled.
 
     `client` is what any aiokafka client needs: `bootstrap_servers` and how to log in.
-    `start` holds the offsets of a snapshot, `topic_ids` the ids of the topics that they belong to.
+    `start` holds the offsets of a snapshot, `bearings` of which logs they are meant.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class KafkaIn:
         *,
         now_ns: Callable[[], int],
         start: Mapping[Key, int | None] | None = None,
-        topic_ids: Mapping[str, bytes] | None = None,
+        bearings: Bearings | None = None,
         partitions: frozenset[int] | None = None,
         link: str = "kafka",
     ) -> None:
@@ -73,7 +73,8 @@ class KafkaIn:
         self._only = partitions
         self.positions: dict[Key, int] = {}  # next offset to read
         self.ends: dict[Key, int] = {}
-        self.topic_ids: dict[str, bytes] = dict(topic_ids or {})
+        before = bearings or Bearings()
+        self._topic_ids = dict(before.topic_ids)
         self._start = {key: offset for key, offset in (start or {}).items() if offset is not None}
         self._known_topics: set[str] = {topic for topic, _ in self._start}
         self._last_arrived_ns: dict[Key, int] = {}
@@ -84,7 +85,7 @@ class KafkaIn:
         self._looked_ns = 0  # when the upkeep before was done
         self._handing_on = False  # positions are ahead of what was handed on
         self._up: dict[str, bool] = {}  # link -> last said
-        self._epochs: dict[Key, int] = {}  # of the leader from whose log our position is
+        self._epochs = dict(before.epochs)  # of the leader from whose log our position is
         self._troubled: dict[Key, Exception] = {}
         self._corrupt: dict[Key, int] = {}  # how often the batch at this position was broken
         self._facts: deque[Fact] = deque()
@@ -92,6 +93,11 @@ class KafkaIn:
         self._ready = asyncio.Event()
 
     # -- what others ask
+
+    @property
+    def bearings(self) -> Bearings:
+        """For who saves our positions."""
+        return Bearings(dict(self._topic_ids), dict(self._epochs))
 
     def lag(self) -> dict[Key, Lag]:
         """Of every partition that is read, by the last answers of its broker."""
@@ -301,9 +307,9 @@ class KafkaIn:
                 self._say(f"{topic}/*", up=False, detail="no such topic, or not allowed to see it")
                 wanted |= {key for key in self.positions if key[0] == topic}
                 continue
-            known = self.topic_ids.get(topic, b"")
+            known = self._topic_ids.get(topic, b"")
             if now.id:
-                self.topic_ids[topic] = now.id
+                self._topic_ids[topic] = now.id
             if known and now.id and known != now.id:
                 self._forget(topic)
                 self._lost(
@@ -427,7 +433,7 @@ class KafkaIn:
             node_id, epoch = fenced.pop(key), self._epochs.get(key)
             if epoch is None:
                 continue
-            found = await led_anew(consumer, key, node_id, epoch, self.topic_ids.get(key[0], b""))
+            found = await led_anew(consumer, key, node_id, epoch, self._topic_ids.get(key[0], b""))
             if found is None or key not in self.positions:
                 continue  # the next fetch says it again
             self._epochs[key], end = found
@@ -443,7 +449,7 @@ class KafkaIn:
             return  # the next fetch says it again
         if self.positions.get(key) != position:
             return  # meanwhile the look has said that it is gone
-        known = self.topic_ids.get(key[0], b"")
+        known = self._topic_ids.get(key[0], b"")
         if now is not None and known and now.id and known != now.id:
             return  # the look says so for all of its partitions
         if position < first:
