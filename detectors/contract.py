@@ -171,7 +171,7 @@ class Detector(ABC):
     ARMED_NEEDS: ClassVar[tuple[str, ...]] = ()  # settings without which it must not be armed
     LIVES_ON: ClassVar[
         tuple[str, ...]
-    ] = ()  # kinds of events; where none of them comes in, it can never fire
+    ] = ()  # kinds of events: without any of them it cannot fire
 
     tables: dict[str, NDArray[Any]]
 
