@@ -169,9 +169,7 @@ class Detector(ABC):
     BYTES_MAX: ClassVar[int]
     ROWS: ClassVar[Mapping[str, type]] = {}  # settings that are rows of a table: what one row may say
     ARMED_NEEDS: ClassVar[tuple[str, ...]] = ()  # settings without which it must not be armed
-    LIVES_ON: ClassVar[
-        tuple[str, ...]
-    ] = ()  # kinds of events: without any of them it cannot fire
+    LIVES_ON: ClassVar[tuple[str, ...]] = ()  # kinds of events: without any of them it cannot fire
 
     tables: dict[str, NDArray[Any]]
 

@@ -48,6 +48,6 @@ def test_one_file_one_test_and_one_table_are_a_detector(tmp_path):
         return done.stdout
 
     python("-m", "pytest", "--doctest-modules", family, test)
-    assert "7 passed" in python("-m", "pytest", "-p", "no:randomly", PROMISES, "-k", "no_way_out")
+    assert "8 passed" in python("-m", "pytest", "-p", "no:randomly", PROMISES, "-k", "no_way_out")
     shown = python("-c", "from monitor.cli import main; main()", "config", "show", "-c", "own.toml")
     assert "refused_high = 10" in shown

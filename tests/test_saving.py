@@ -94,7 +94,7 @@ def flipped(raw):
 
 
 def of_the_future(raw):
-    return raw.replace(b'{"version":1,', b'{"version":9,')
+    return raw.replace(b'{"version":%d,' % snapshot.VERSION, b'{"version":9,')
 
 
 def of_another_program(raw):
