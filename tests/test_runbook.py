@@ -55,6 +55,9 @@ def told_about_ourselves():
 
 def test_every_page_about_ourselves_has_its_heading_and_every_heading_its_page():
     assert set(sections(DOUBT)) == {slug(reason) for reason in told_about_ourselves()}
+    readme = (ROOT / "README.md").read_text()
+    said = readme.partition("Pages about the monitor itself:")[2].partition(".\n")[0]
+    assert {slug(reason) for reason in re.findall(r"`(\w+)`", said)} == set(sections(DOUBT))
 
 
 def test_every_heading_says_what_it_means_what_to_look_at_and_how_to_go_on():
