@@ -15,6 +15,7 @@ from monitor.settings import load_text
 from tests.determinism import halts, judge, morning
 
 DATA = Path(os.environ.get("KNIGHTWATCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
+HOUR_NS = 3_600_000_000_000
 KEYS = {
     "events", "quarantined", "passed_over", "first_ts", "last_ts", "commands", "breaches", "policy_digest",
     "trace_digest",
@@ -49,6 +50,8 @@ def test_an_hour_of_a_clean_market_is_never_halted(name):
     assert document["events"] > 10_000
     assert document["commands"] == []
     assert [b for b in document["breaches"] if b["severity"] == "halt"] == []
+    pages = [b for b in document["breaches"] if b["severity"] == "high"]
+    assert len(pages) <= (document["last_ts"] - document["first_ts"]) / HOUR_NS, "one page an hour at most"
 
 
 @pytest.fixture
