@@ -14,7 +14,6 @@ from typing import Any, Final, assert_never
 import numpy as np
 
 from detectors import event as ev
-from detectors import posting as po
 from detectors.contract import (
     Batch,
     Breach,
@@ -34,6 +33,7 @@ from detectors.scope import KINDS, Scope
 from monitor.core import phone, reload
 from monitor.core.commands import Command, DeadLetter, Halt, Lease, Page, Record, Save, State
 from monitor.core.doubt import Doubt
+from monitor.core.flow import Flow
 from monitor.core.follow_up import OBEYED, FollowUp, Late
 from monitor.core.halts import HaltBook, level_of
 from monitor.core.identity import halt_id
@@ -62,7 +62,6 @@ from monitor.core.policy import DetectorPolicy, Mode, Policy
 from monitor.core.scopes import (
     SIBLINGS_TO_WIDEN,
     SIBLINGS_WINDOW_NS,
-    Weighed,
     one_step_wider,
     stoppable_form,
     widened,
@@ -76,7 +75,6 @@ LEASE_EVERY_NS: Final = SECOND_NS
 HOLD_NS: Final = SECOND_NS  # time that passes without events stays this far behind the clock
 RESOLVE_NS: Final = 600 * SECOND_NS  # a page without a new breach for so long is over
 UNWATCHED_NS: Final = SECOND_NS  # ticks come each 100 ms: over this we were not there, and it is not silence
-OTHERS_NS: Final = 60 * SECOND_NS  # how recently others must have traded for us to say that they do
 CLOSED_TOLD_MAX: Final = 100
 QUESTIONS_MAX: Final = (
     65_536  # (detector, reason, scope) with a rung; 300 bytes each. Past it we act without memory
@@ -91,6 +89,7 @@ class Engine:
         self.names = names if names is not None else Names()
         retain = {} if policy.retain_ns is None else {"retain_ns": policy.retain_ns}
         self.ledger = Ledger(self.names, cold=policy.cold, **retain)
+        self.flow = Flow(self.ledger)
         learned = policy.baseline
         self.in_force = HaltsInForce(self.names)
         view = View(
@@ -129,8 +128,6 @@ class Engine:
         self._wall_ns = 0
         self._anchor: tuple[int, int] | None = None  # (LOW, wall clock) when records last came
         self._heard = False
-        self._judged: Postings | None = None  # the run that breaches are being weighed of
-        self._whos_before = 0  # attributions that were known before that run
         self._stated_at = self._leased_at = self._saved_at = 0
         self._leased = ""  # the status that was last said
 
@@ -249,14 +246,13 @@ class Engine:
 
     def _judge_piece(self, batch: Batch) -> Iterator[Command]:
         for postings in self.ledger.post(batch):
-            self._judged = postings
+            self.flow.judging(postings)
             breaches: list[tuple[int, int, Breach]] = []
             for order, (name, detector) in enumerate(self.detectors.items()):
                 breaches.extend((b.row, order, b) for b in self._asked(name, detector, postings))
             for _, _, breach in sorted(breaches, key=lambda found: found[:2]):
                 yield from self._weigh(breach, batch)
-            self._whos_before = int(self.ledger.one[ledger_tables.N_WHOS])
-        self._judged = None
+            self.flow.judged()
         yield from self._say_faults()
 
     def _asked(self, name: str, detector: Detector, question: Postings | int) -> list[Breach]:
@@ -318,7 +314,7 @@ class Engine:
 
     def _incident_of(self, breach: Breach, identity: str, chosen: DetectorPolicy) -> Incident:
         return self.incidents.join(
-            identity, breach, self._sender(breach.row), is_armed=chosen.mode is Mode.ARMED
+            identity, breach, self.flow.sender(breach.row), is_armed=chosen.mode is Mode.ARMED
         )
 
     def _confirm(self, incident: Incident, breach: Breach, batch: Batch | None) -> Iterator[Command]:
@@ -332,14 +328,6 @@ class Engine:
     def _set_rung(self, key: tuple[str, str, str], rung: Rung, at_ns: int) -> None:
         if key in self._rungs or len(self._rungs) < QUESTIONS_MAX:
             self._rungs[key] = (rung, at_ns)
-
-    def _sender(self, row: int) -> Mapping[str, str] | None:
-        """Whose order tipped a verdict, in words; None where time did, or no order."""
-        if self._judged is None or row < 0:
-            return None
-        rows = self._judged.rows
-        whos = rows[(rows[:, po.ROW] == row) & (rows[:, po.WHO] > 0), po.WHO]
-        return self.ledger.attributes(int(whos[-1])) if len(whos) else None
 
     def _identity(self, breach: Breach, scope: Scope, batch: Batch | None) -> str:
         trade_date = self._trade_date(breach, batch)
@@ -407,7 +395,7 @@ class Engine:
                 payload["halt_id"],
                 self.policy.runbook,
                 breach.reason,
-                others=self._others_trade(scope),
+                others=self.flow.others_trade(scope),
             ),
             labels={"detector": breach.detector, "reason_code": breach.reason, "level": level.word},
             details=payload,
@@ -435,11 +423,11 @@ class Engine:
         stoppable = self.follow_up.stoppable or frozenset(KINDS)
         scope = breach.scope
         if not all(kind in stoppable for kind, _ in scope.conditions):
-            scope = stoppable_form(scope, *self._inside_and_outside(scope, breach.row), stoppable)
+            scope = stoppable_form(scope, *self.flow.inside_and_outside(scope, breach.row), stoppable)
         if breach.by_mark or not scope.conditions:
             return scope
         if breach.leaks is not None:
-            return one_step_wider(scope, self._flow(breach.row), stoppable)
+            return one_step_wider(scope, self.flow.known(breach.row), stoppable)
         kinds = [kind for kind, _ in scope.conditions]
         since = breach.at_ns - SIBLINGS_WINDOW_NS
         self._siblings = [entry for entry in self._siblings if entry[0] >= since]
@@ -452,49 +440,7 @@ class Engine:
         self._siblings.append((breach.at_ns, breach.detector, breach.reason, scope))
         if len(alike) < SIBLINGS_TO_WIDEN:
             return scope
-        return widened(sorted(alike, key=lambda other: other.text), self._flow(breach.row), stoppable)
-
-    def _flow(self, row: int) -> list[Mapping[str, str]]:
-        """Every attribution seen until this row, in words: what the batch holds behind it is not yet."""
-        return [self.ledger.attributes(who) for who in range(1, self._seen(row) + 1)]
-
-    def _seen(self, row: int) -> int:
-        """How many attributions were known at this row."""
-        if self._judged is None or row < 0:
-            return int(self.ledger.one[ledger_tables.N_WHOS])
-        rows = self._judged.rows
-        until = rows[rows[:, po.ROW] <= row, po.WHO]
-        return max(self._whos_before, int(until.max(initial=0)))
-
-    def _inside_and_outside(self, scope: Scope, row: int) -> tuple[Weighed, Weighed]:
-        """Who sent the orders that a scope holds, and all others; how many each until this row.
-
-        Whoever is known counts as one order more: a session may be known by its fills alone.
-        """
-        sent = self.ledger.orders_sent() + 1
-        if self._judged is not None and row >= 0:  # what the batch holds behind it is not yet
-            rows = self._judged.rows
-            behind = (rows[:, po.ROW] > row) & (rows[:, po.KIND] == po.PostingKind.ORDER_SENT)
-            np.subtract.at(sent, rows[behind, po.WHO], 1)
-        parent = scope.mapping.get("parent")
-        inside = (
-            np.zeros_like(sent) if parent is None else np.minimum(sent, self.ledger.orders_of_parent(parent))
-        )
-        evidence: list[tuple[Mapping[str, str], float]] = []
-        others: list[tuple[Mapping[str, str], float]] = []
-        for who in range(1, self._seen(row) + 1):
-            attributes = self.ledger.attributes(who)
-            held = sent[who] if scope.holds_for(attributes) else inside[who]
-            if held > 0:
-                evidence.append((attributes, float(held)))
-            if sent[who] > held:
-                others.append((attributes, float(sent[who] - held)))
-        return evidence, others
-
-    def _others_trade(self, scope: Scope) -> bool:
-        """Whether somebody outside the scope has sent an order in the last minute, by our own sight."""
-        recent = self.ledger.sent_since(self.ledger.low_ns - OTHERS_NS)
-        return any(not scope.holds_for(self.ledger.attributes(who)) for who in recent)
+        return widened(sorted(alike, key=lambda other: other.text), self.flow.known(breach.row), stoppable)
 
     def _level(self, breach: Breach) -> Level | None:
         own = self._reason(breach).level
@@ -858,7 +804,7 @@ class Engine:
         self.sequencer.restore(own["sequencer"])
         self.sources.restore(own["sources"])
         self._stated_at, self._leased_at, self._saved_at = own["timers"]
-        self._whos_before = int(self.ledger.one[ledger_tables.N_WHOS])
+        self.flow = Flow(self.ledger)
 
 
 def breaches_of(commands: Sequence[Command]) -> list[dict[str, Any]]:
