@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.console import Console
+from rich.progress import track
+
 from detectors.contract import every_detector
 from detectors.scope import Scope
 from monitor.replay import replay
@@ -111,10 +114,10 @@ def _reason(said: Mapping[str, Any]) -> str:
 def run(seeds: int = 1, scale: float = 1.0, names: Sequence[str] = (), folder: Path = HERE) -> dict[str, Any]:
     """All scenarios, or those that are named; `merrill_limits` is `check`'s and only has to be silent."""
     known = registry()
+    asked = [(name, seed) for name in names or known for seed in range(1, seeds + 1)]
     rows = [
         judge(known[name], seed, scale * (KNIGHT_SCALE if name.startswith("knight") else 1))
-        for name in names or known
-        for seed in range(1, seeds + 1)
+        for name, seed in track(asked, "judging", console=Console(stderr=True))
     ]
     (folder / "scoreboard.md").write_text(table(rows, seeds))
     (folder / "scoreboard.svg").write_text(picture(rows))

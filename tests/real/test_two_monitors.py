@@ -14,6 +14,8 @@ from tests.real.proxy import Proxy
 pytestmark = [pytest.mark.real("kafka", "mosquitto"), pytest.mark.slow]
 
 RUNAWAY = "P{n} C A F B done +300ms C C C"
+POISON = b'{"kind":"error","ts":1,"host":"x","reason":"POISON"}'
+RESTART_S = 0.5  # as `deploy/systemd` has it
 STOPPED_S = 10
 OTHER_LIMIT = "orphan_warn_count = 6\n"  # what the new version judges by, beside the old one
 
@@ -81,6 +83,40 @@ async def test_both_halt_one_cause_and_one_that_dies_takes_nothing_with_it(pair,
         assert await live.terminate() == 143
         assert {h["halt_id"] for h in await live.halts()} == {halt_id, second}
         assert verify([live.audit], keyring=live.keyring).ok
+
+
+async def supervised(live):
+    """Begun again whenever it ends, as the unit does."""
+    while True:
+        await asyncio.sleep(RESTART_S)
+        if not live.server.running:
+            live.server.start()
+
+
+async def test_a_record_that_crashes_both_is_set_aside_and_both_judge_again(pair, measured):
+    one, two, *_ = pair
+    for live in (one, two):
+        live.server.environment["KNIGHTWATCH_FAILPOINT"] = "judge.record=POISON"
+    await asyncio.gather(one.start(), two.start())
+    async with Listener(one) as gateway:
+        await halted(gateway, one, RUNAWAY.format(n=1), "monitor-1", "monitor-2")
+        supervisors = [asyncio.create_task(supervised(live)) for live in (one, two)]
+        await one.send_raw([POISON])
+        one.desk.name = "b"
+        _, after_s = await halted(gateway, one, RUNAWAY.format(n=2), "monitor-1", "monitor-2")
+        poisoned_s = time.monotonic()
+        for issuer in ("monitor-1", "monitor-2"):
+            await gateway.next(poisoned_s, "lease", issuer=issuer, status="degraded")
+        for work in supervisors:
+            work.cancel()
+        measured(both_halt_again_s=max(after_s))
+    for live in (one, two):
+        assert await live.terminate() == 143
+        kept = [told for told in live.lines("record.quarantined") if told["reason"] == "crashed_us"]
+        assert len(kept) == 1
+        assert live.pages("crashed twice on record")
+        assert verify([live.audit], keyring=live.keyring).ok
+    assert POISON in {record.value for record in await one.records("risk.dlq.v1")}
 
 
 async def test_one_that_is_cut_off_says_blind_and_on_its_return_undoes_nothing(pair, measured):
