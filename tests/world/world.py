@@ -61,7 +61,22 @@ limit = [
   {{ scope = "account=*", gross = 20_000_000_000, net = 20_000_000_000 }},
   {{ scope = "account=x-exposure", gross = {small}, net = {small} }},
 ]
+[detectors.loss]
+mode = "armed"
+limit = [{{ scope = "account=*", daily = 20_000_000_000 }}]
+[detectors.rate]
+mode = "armed"
+limit = [{{ scope = "session=*", messages_per_s = 2_000 }}]
+[detectors.control]
+mode = "armed"
+[detectors.sanity]
+mode = "armed"
+[detectors.self_cycle]
+mode = "armed"
+[detectors.storm]
+mode = "armed"
 """
+# Not `leak`: nobody in this world obeys, so each halt leaks.  Not `repeat`: a runaway repeats itself as well.
 
 
 def config_of(issuer: str) -> Config:
