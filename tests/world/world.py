@@ -69,14 +69,13 @@ mode = "armed"
 limit = [{{ scope = "session=*", messages_per_s = 2_000 }}]
 [detectors.control]
 mode = "armed"
-[detectors.sanity]
-mode = "armed"
 [detectors.self_cycle]
 mode = "armed"
 [detectors.storm]
 mode = "armed"
 """
 # Not `leak`: nobody in this world obeys, so each halt leaks.  Not `repeat`: a runaway repeats itself as well.
+# Not `sanity`: a night has a mark each 40 s, so that prices there are rightly stale.
 
 
 def config_of(issuer: str) -> Config:
