@@ -38,7 +38,9 @@ PURE_THIRD_PARTIES: Final = {
     "monitor/gateway": set[str](),  # an order path takes in nothing but us
 }
 # What decides.  An edge may know the words (inputs, commands, messages, ...) and never the judgement.
-DECIDES: Final = {"engine", "doubt", "follow_up", "halts", "ladder", "policy", "scopes"}
+DECIDES: Final = {
+    "engine", "weighing", "halt_loop", "doubt", "follow_up", "halts", "ladder", "policy", "scopes",
+}  # fmt: skip
 CLOCK_READER: Final = "monitor/edge/clock.py"
 ONE_VERB: Final = "monitor/cli/"  # a person's command: over before a clock could drift
 NOWS: Final = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "date.today", "datetime.today"}

@@ -11,15 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, assert_never
 
-import numpy as np
-
-from detectors import event as ev
 from detectors.contract import (
     Batch,
     Breach,
     Detector,
-    Evidence,
-    Level,
     Postings,
     Result,
     View,
@@ -29,15 +24,13 @@ from detectors.halts import HaltsInForce
 from detectors.ledger import Ledger
 from detectors.ledger import tables as ledger_tables
 from detectors.names import Names
-from detectors.scope import KINDS, Scope
 from monitor.core import phone, reload
-from monitor.core.commands import Command, DeadLetter, Halt, Lease, Page, Record, Save, State
+from monitor.core.commands import Command, DeadLetter, Lease, Page, Record, Save
 from monitor.core.doubt import Doubt
 from monitor.core.flow import Flow
-from monitor.core.follow_up import OBEYED, FollowUp, Late
-from monitor.core.halts import HaltBook, level_of
-from monitor.core.identity import halt_id
-from monitor.core.incidents import VERDICTS_MAX, Incident, Incidents, confirmed, confirmed_now
+from monitor.core.follow_up import OBEYED
+from monitor.core.halt_loop import HaltLoop
+from monitor.core.halts import level_of
 from monitor.core.inputs import (
     CRASHED_US,
     CommandSettled,
@@ -57,28 +50,16 @@ from monitor.core.inputs import (
     SourcePart,
     TimePassed,
 )
-from monitor.core.ladder import LADDER, OF_SEVERITY, Rung, Verdict
-from monitor.core.policy import DetectorPolicy, Mode, Policy
-from monitor.core.scopes import (
-    SIBLINGS_TO_WIDEN,
-    SIBLINGS_WINDOW_NS,
-    one_step_wider,
-    stoppable_form,
-    widened,
-)
+from monitor.core.policy import Policy
 from monitor.core.sequence import Sequencer
 from monitor.core.sources import Sources
+from monitor.core.weighing import Weighing
 
 SECOND_NS: Final = 1_000_000_000
 STATE_EVERY_NS: Final = 5 * SECOND_NS
 LEASE_EVERY_NS: Final = SECOND_NS
 HOLD_NS: Final = SECOND_NS  # time that passes without events stays this far behind the clock
-RESOLVE_NS: Final = 600 * SECOND_NS  # a page without a new breach for so long is over
 UNWATCHED_NS: Final = SECOND_NS  # ticks come each 100 ms: over this we were not there, and it is not silence
-CLOSED_TOLD_MAX: Final = 100
-QUESTIONS_MAX: Final = (
-    65_536  # (detector, reason, scope) with a rung; 300 bytes each. Past it we act without memory
-)
 
 
 class Engine:
@@ -117,14 +98,12 @@ class Engine:
         self.parts: list[SourcePart] = []
         self.next_offsets: dict[int, int] = {}
         self._cold_parts: set[int] = set()  # parts whose session began before we read them
-        self.halts = HaltBook()
-        self.follow_up = FollowUp()
+        self.loop = HaltLoop(policy)
+        self.halts, self.follow_up = self.loop.halts, self.loop.follow_up
         self.doubt = Doubt()
         self.sequencer = Sequencer()
         self.sources = Sources(self.names)
-        self._rungs: dict[tuple[str, str, str], tuple[Rung, int]] = {}
-        self.incidents = Incidents()
-        self._siblings: list[tuple[int, str, str, Scope]] = []
+        self._weighing = Weighing(policy, self.detectors, self.parts, self.ledger, self.flow, self.loop)
         self._wall_ns = 0
         self._anchor: tuple[int, int] | None = None  # (LOW, wall clock) when records last came
         self._heard = False
@@ -142,13 +121,13 @@ class Engine:
                 commands = list(self._begin_life(happened))
             case TimePassed():
                 commands = list(self._judge_time(happened))
-            case OperatorSaid(payload=payload):
-                commands = list(self._obey(payload, happened))
+            case OperatorSaid(payload=payload, people=people):
+                commands = list(self.loop.obey(payload, people))
             case GatewaySaid(payload=payload):
-                commands = list(self._hear_gateway(payload))
+                commands = list(self.loop.hear_gateway(payload))
                 self._hear_obedience(payload, happened)
             case PeerSaid(payload=payload):
-                commands = list(self._join(payload))
+                commands = list(self.loop.join(payload))
             case CommandSettled():
                 commands = list(self.doubt.settled(happened))
             case LinkChanged():
@@ -251,7 +230,7 @@ class Engine:
             for order, (name, detector) in enumerate(self.detectors.items()):
                 breaches.extend((b.row, order, b) for b in self._asked(name, detector, postings))
             for _, _, breach in sorted(breaches, key=lambda found: found[:2]):
-                yield from self._weigh(breach, batch)
+                yield from self._weighing.weigh(breach, batch)
             self.flow.judged()
         yield from self._say_faults()
 
@@ -280,230 +259,9 @@ class Engine:
             what = f"a message was refused: {refused.reason} ({refused.detail})"
             yield self._page_self(f"security/{refused.reason}", what, "forged_message")
 
-    # --- breaches -----------------------------------------------------------------------------
-
-    def _weigh(self, breach: Breach, batch: Batch | None) -> Iterator[Command]:
-        chosen = self.policy.detectors[breach.detector]
-        yield Record("breach.seen", self.told(breach))
-        verdict = OF_SEVERITY[breach.severity]
-        if chosen.mode is Mode.SHADOW:
-            if verdict is not Verdict.WARN:
-                yield Record(
-                    "halt.withheld" if verdict is Verdict.HALT else "page.withheld", self.told(breach)
-                )
-            return  # state untouched: arming later starts fresh
-        if verdict is Verdict.HALT and (chosen.mode is Mode.PAGE or self._level(breach) is None):
-            verdict = Verdict.HIGH
-        incident = None
-        if verdict is Verdict.HIGH:
-            incident = self._incident_of(breach, self._identity(breach, breach.scope, batch), chosen)
-            reason = self._reason(breach)
-            if reason.second and chosen.mode is Mode.ARMED and confirmed(incident, breach, reason):
-                verdict = Verdict.HALT
-        key = (breach.detector, breach.reason, breach.scope.text)
-        before = self._rungs.get(key, (Rung.WATCHING, 0))[0]
-        after = LADDER[before, verdict]
-        self._set_rung(key, after, breach.at_ns)
-        if verdict is Verdict.HALT:
-            yield from self._halt(breach, batch)
-        elif after is not before and after is Rung.PAGED:
-            assert incident is not None
-            yield self._page_once(incident, breach)
-        if incident is not None:
-            yield from self._confirm(incident, breach, batch)
-
-    def _incident_of(self, breach: Breach, identity: str, chosen: DetectorPolicy) -> Incident:
-        return self.incidents.join(
-            identity, breach, self.flow.sender(breach.row), is_armed=chosen.mode is Mode.ARMED
-        )
-
-    def _confirm(self, incident: Incident, breach: Breach, batch: Batch | None) -> Iterator[Command]:
-        """What waited for a second family halts now, if this was one."""
-        for waited in confirmed_now(incident, breach.at_ns):
-            key = (waited.detector, waited.reason, waited.scope.text)
-            self._set_rung(key, Rung.HALTED, breach.at_ns)
-            yield Record("halt.confirmed", {**self.told(waited), "by": breach.detector})
-            yield from self._halt(waited, batch)
-
-    def _set_rung(self, key: tuple[str, str, str], rung: Rung, at_ns: int) -> None:
-        if key in self._rungs or len(self._rungs) < QUESTIONS_MAX:
-            self._rungs[key] = (rung, at_ns)
-
-    def _identity(self, breach: Breach, scope: Scope, batch: Batch | None) -> str:
-        trade_date = self._trade_date(breach, batch)
-        cause = f"{breach.detector}|{breach.reason}|{scope.text}|{trade_date}"
-        return halt_id(
-            self.policy.site, self.policy.env, breach.detector, breach.reason, scope.text, trade_date,
-            self.halts.closed_before(cause),
-        )  # fmt: skip
-
-    def _halt(self, breach: Breach, batch: Batch | None) -> Iterator[Command]:
-        scope = self._scope_to_stop(breach)
-        level = self._level(breach)
-        assert level is not None
-        identity = self._identity(breach, scope, batch)
-        incident = self._incident_of(breach, identity, self.policy.detectors[breach.detector])
-        payload = {
-            "v": 1,
-            "type": "halt",
-            "site": self.policy.site,
-            "env": self.policy.env,
-            "halt_id": identity,
-            "incident_id": incident.identity,
-            "level": level.word,
-            "scope": scope.mapping,
-            "detector": breach.detector,
-            "reason_code": breach.reason,
-            "measured": breach.measured,
-            "limit": breach.limit,
-            "unit": breach.unit,
-            "evidence": self.evidence(breach.evidence),
-            "event_ts": breach.at_ns,
-            "policy_digest": self.policy.digest,
-            "mode": "live" if self.policy.live else "drill",
-        }
-        if not self.halts.decide(payload):
-            return  # stopped already, at this level or above
-        yield Halt(payload, breach.evidence.ranges)
-        yield Record("halt.decided", payload)
-        self.follow_up.sent(payload)
-        yield self._state()
-        yield from self._page_halt(incident, breach, scope, level, payload)
-        yield from self._confirm(incident, breach, batch)
-
-    def _page_halt(
-        self, incident: Incident, breach: Breach, scope: Scope, level: Level, payload: Mapping[str, Any]
-    ) -> Iterator[Command]:
-        """One page an incident: the first halt's takes the place of what was paged before; more renews it."""
-        if incident.is_known(scope, level):
-            yield Record("page.joined", {"incident": incident.identity, "key": payload["halt_id"]})
-            return
-        if not incident.stopped:
-            if incident.page:
-                said = f"PART OF halt {payload['halt_id'][:4]}"
-                yield Page(incident.page, "high", said, {}, resolved=True)
-            incident.page = payload["halt_id"]
-        incident.stopped = [*incident.stopped, (scope, level)][:VERDICTS_MAX]
-        yield Page(
-            key=incident.page,
-            severity="halt",
-            summary=phone.stopped(
-                scope.text,
-                level.word,
-                self._why(breach),
-                breach.exposed_usd,
-                payload["halt_id"],
-                self.policy.runbook,
-                breach.reason,
-                others=self.flow.others_trade(scope),
-            ),
-            labels={"detector": breach.detector, "reason_code": breach.reason, "level": level.word},
-            details=payload,
-        )  # fmt: skip
-
-    def _page_once(self, incident: Incident, breach: Breach) -> Command:
-        page = self._page(breach)
-        if incident.page:
-            return Record("page.joined", {"incident": incident.identity, "key": page.key})
-        incident.page = page.key
-        return page
-
-    def _why(self, breach: Breach) -> str:
-        """What was found, in the words of a person's phone."""
-        claim = self._reason(breach).claim
-        if breach.unit != "USD":
-            return f"{breach.measured:,} {claim}"
-        limit = "" if breach.limit is None else f" against a limit of {phone.money(float(breach.limit))}"
-        return f"{claim}: {phone.money(float(breach.measured))}{limit}"
-
-    def _scope_to_stop(self, breach: Breach) -> Scope:
-        """The breach's own scope, as wide as it must be: three siblings within five seconds are one cause."""
-        if self.halts.is_full:
-            return Scope()
-        stoppable = self.follow_up.stoppable or frozenset(KINDS)
-        scope = breach.scope
-        if not all(kind in stoppable for kind, _ in scope.conditions):
-            scope = stoppable_form(scope, *self.flow.inside_and_outside(scope, breach.row), stoppable)
-        if breach.by_mark or not scope.conditions:
-            return scope
-        if breach.leaks is not None:
-            return one_step_wider(scope, self.flow.known(breach.row), stoppable)
-        kinds = [kind for kind, _ in scope.conditions]
-        since = breach.at_ns - SIBLINGS_WINDOW_NS
-        self._siblings = [entry for entry in self._siblings if entry[0] >= since]
-        alike = {
-            other
-            for _, detector, reason, other in self._siblings
-            if (detector, reason) == (breach.detector, breach.reason)
-            and [k for k, _ in other.conditions] == kinds
-        } | {scope}
-        self._siblings.append((breach.at_ns, breach.detector, breach.reason, scope))
-        if len(alike) < SIBLINGS_TO_WIDEN:
-            return scope
-        return widened(sorted(alike, key=lambda other: other.text), self.flow.known(breach.row), stoppable)
-
-    def _level(self, breach: Breach) -> Level | None:
-        own = self._reason(breach).level
-        return own if own is None else (self.policy.detectors[breach.detector].level or breach.leaks or own)
-
-    def _reason(self, breach: Breach) -> Any:
-        return type(self.detectors[breach.detector]).reason(breach.reason)
-
-    def _trade_date(self, breach: Breach, batch: Batch | None) -> str:
-        """The trade date of the event that tipped it; of the day, where time did."""
-        if batch is not None and 0 <= breach.row < len(batch):
-            days = int(batch.rows[breach.row, ev.TRADE_DATE])
-        else:
-            days = int(self.ledger.one[ledger_tables.NEWEST_DATE])
-        return str(np.datetime64(days, "D"))
-
-    def _page(self, breach: Breach) -> Page:
-        mode = self.policy.detectors[breach.detector].mode.value
-        return Page(
-            key=f"{breach.detector}/{breach.reason}/{breach.scope.text}",
-            severity="high",
-            summary=phone.warned(
-                breach.scope.text,
-                self._why(breach),
-                breach.exposed_usd,
-                mode,
-                self.policy.runbook,
-                breach.reason,
-            ),
-            labels={"detector": breach.detector, "reason_code": breach.reason},
-            details=self.told(breach),
-        )
-
     def _page_self(self, key: str, what: str, reason: str, *, resolved: bool = False) -> Page:
         summary = phone.ourselves(what, self.policy.runbook, reason)
         return Page(f"self/{key}", "self", summary, {"reason_code": reason}, {}, resolved)
-
-    def told(self, breach: Breach) -> dict[str, Any]:
-        """A breach as `replay` prints it and the audit trail keeps it."""
-        return {
-            "ts": breach.at_ns,
-            "detector": breach.detector,
-            "reason_code": breach.reason,
-            "severity": breach.severity.word,
-            "mode": self.policy.detectors[breach.detector].mode.value,
-            "scope": breach.scope.mapping,
-            "measured": breach.measured,
-            "limit": breach.limit,
-            "unit": breach.unit,
-            "evidence": self.evidence(breach.evidence),
-        }
-
-    def evidence(self, evidence: Evidence) -> list[dict[str, Any]]:
-        """Ranges with their topics by name."""
-        return [
-            {
-                "topic": self.parts[part].topic,
-                "partition": self.parts[part].partition,
-                "first_offset": first,
-                "last_offset": last,
-            }
-            for part, first, last in evidence.ranges
-        ]
 
     # --- time ---------------------------------------------------------------------------------
 
@@ -526,11 +284,10 @@ class Engine:
                 self.ledger.advance(reached)
                 for name, detector in self.detectors.items():
                     for breach in self._asked(name, detector, reached):
-                        yield from self._weigh(breach, None)
+                        yield from self._weighing.weigh(breach, None)
                 yield from self._say_faults()
-        yield from self._resolve_pages()
-        for late in self.follow_up.due(now):
-            yield from self._press(late)
+        yield from self._weighing.resolve_pages()
+        yield from self.loop.press(now)
         for gap in self.sources.gaps(now):
             yield Record("gap.seen", gap)
         yield from (
@@ -546,7 +303,7 @@ class Engine:
             yield Lease(status, blind_of, self.policy.digest, reasons)
         if now - self._stated_at >= STATE_EVERY_NS:
             self._stated_at = now
-            yield self._state()
+            yield self.loop.state()
         if now - self._saved_at >= self.policy.save_every_ns:
             self._saved_at = now
             yield Save("period")
@@ -563,101 +320,7 @@ class Engine:
                 self.doubt.fault(name, f"{type(broken).__name__}: {broken}")
         return found
 
-    def _resolve_pages(self) -> Iterator[Command]:
-        low = self.ledger.low_ns
-        for key, (rung, at_ns) in list(self._rungs.items()):
-            if rung in (Rung.PAGED, Rung.WARNED) and low - at_ns > RESOLVE_NS:
-                del self._rungs[key]
-                if rung is Rung.PAGED:
-                    summary = f"QUIET {phone.plain(key[2])} | no new {key[1]} for 10 minutes"
-                    yield Page(
-                        "/".join(key),
-                        "high",
-                        summary,
-                        {"detector": key[0], "reason_code": key[1]},
-                        resolved=True,
-                    )
-
-    def _press(self, late: Late) -> Iterator[Command]:
-        """A deadline for an answer to a halt has passed."""
-        payload = late.payload
-        scope = Scope.of(payload["scope"])
-        if late.what == "resend":
-            yield Halt(payload, again=True)
-        elif late.what == "page":
-            yield Record("halt.unconfirmed", {"halt_id": payload["halt_id"], "gateways": list(late.gateways)})
-            yield Page(
-                key=f"{payload['halt_id']}/unconfirmed",
-                severity="halt",
-                summary=phone.unanswered(scope.text, late.gateways, payload["halt_id"], self.policy.runbook),
-                labels={"detector": payload["detector"], "reason_code": "halt_unconfirmed"},
-                details=payload,
-            )
-        else:
-            level = Level[payload["level"].upper()]
-            if level < Level.HALT_CANCEL:  # a disconnect is a person's act
-                for gateway in late.gateways:
-                    yield from self._raise_for(gateway, payload, Level(level + 1))
-
-    def _raise_for(self, gateway: str, payload: Mapping[str, Any], level: Level) -> Iterator[Command]:
-        scope = Scope.of({**payload["scope"], "gateway": gateway})
-        trade_date = str(np.datetime64(payload["event_ts"], "ns").astype("datetime64[D]"))
-        raised = {
-            **payload,
-            "scope": scope.mapping,
-            "level": level.word,
-            "halt_id": halt_id(
-                self.policy.site,
-                self.policy.env,
-                payload["detector"],
-                payload["reason_code"],
-                scope.text,
-                trade_date,
-                0,
-            ),
-        }
-        if self.halts.add(raised):
-            yield Halt(raised)
-            yield Record("halt.raised", raised)
-            self.follow_up.sent(raised)
-            yield self._state()
-
-    # --- what others say ----------------------------------------------------------------------
-
-    def _obey(self, payload: Mapping[str, Any], said: OperatorSaid) -> Iterator[Command]:
-        """A person tightens alone.  Nothing loosens here: a latch opens by a resume; none is taken yet."""
-        yield Record("operator.said", {"payload": dict(payload), "people": list(said.people)})
-        if payload["type"] == "halt":
-            yield from self._join(payload, by_person=True)
-
-    def _join(self, payload: Mapping[str, Any], *, by_person: bool = False) -> Iterator[Command]:
-        """Another issuer's halt, or the halts of its state: joined in, so that our state names them too."""
-        heard = payload["open"] if payload["type"] == "state" else [payload]
-        room = (
-            by_person or not self.halts.is_full
-        )  # past the bound our own halts are the firm's, and peers say theirs
-        changed = [halt for halt in heard if room and self.halts.add(halt)]
-        for halt in changed:
-            yield Record("halt.joined", dict(halt))
-        if changed:
-            yield self._state()
-
-    def _hear_gateway(self, payload: Mapping[str, Any]) -> Iterator[Command]:
-        kind = payload["type"]
-        if kind == "hello":
-            new = payload["gateway"] not in self.follow_up.gateways
-            if not self.follow_up.hello(payload):
-                yield Record("gateway.not_followed", {"gateway": payload["gateway"]})
-            elif new:
-                yield Record("gateway.announced", dict(payload))
-                yield self._state()
-        elif kind == "ack":
-            waiting = self.follow_up.heard(payload)
-            yield Record("halt.acknowledged", dict(payload))
-            if waiting is not None and not waiting.missing and waiting.paged:
-                yield Page(f"{payload['halt_id']}/unconfirmed", "halt", "CONFIRMED late", {}, resolved=True)
-        else:
-            yield Record("gateway.refused", dict(payload))
+    # --- who obeys ----------------------------------------------------------------------------
 
     def _hear_obedience(self, payload: Mapping[str, Any], said: GatewaySaid) -> None:
         """Who can stop something, and who does: what families judge leaks by.
@@ -689,11 +352,6 @@ class Engine:
             except Exception as broken:  # noqa: BLE001  # as in `_asked`
                 self.doubt.fault(name, f"{type(broken).__name__}: {broken}")
 
-    def _state(self) -> State:
-        return State(
-            tuple(self.halts.open.values()), tuple(self.halts.closed)[-CLOSED_TOLD_MAX:], self.policy.digest
-        )
-
     # --- policy -------------------------------------------------------------------------------
 
     def _change_policy(self, read: PolicyRead) -> Iterator[Command]:
@@ -706,7 +364,8 @@ class Engine:
             return
         taken = tuple(reload.differences(self.policy.detectors, policy.detectors))
         yield from self._weigh_policy(taken)
-        self.policy, self.detectors = policy, detectors
+        self.policy = self.loop.policy = self._weighing.policy = policy
+        self.detectors = self._weighing.detectors = detectors
         yield Record(
             "policy.changed",
             {"digest": policy.digest, "changes": reload.told(taken), "waiting": reload.told(waiting)},
@@ -715,7 +374,7 @@ class Engine:
         if waiting:
             what = f"{len(waiting)} changes wait until halts are closed: {waiting[0].key} ..."
             yield self._page_self("reload_waits", what, "reload")
-        yield self._state()
+        yield self.loop.state()
 
     def _weigh_policy(self, taken: Sequence[reload.Change]) -> Iterator[Command]:
         """What the detectors say of the change, by the policy that it ends."""
@@ -723,7 +382,7 @@ class Engine:
         for name, detector in self.detectors.items():
             if name not in self.doubt.faults:
                 for breach in detector.on_policy(changes):
-                    yield from self._weigh(breach, None)
+                    yield from self._weighing.weigh(breach, None)
 
     def _keep_policy(self, problems: Sequence[str]) -> Iterator[Command]:
         """The old policy stays, and somebody must hear of it."""
@@ -750,11 +409,8 @@ class Engine:
                 "next_offsets": [
                     [part, waiting.get(part, at)] for part, at in sorted(self.next_offsets.items())
                 ],
-                "rungs": [[*key, rung.value, at_ns] for key, (rung, at_ns) in self._rungs.items()],
-                "incidents": self.incidents.snapshot(),
-                "siblings": [[at, d, r, scope.text] for at, d, r, scope in self._siblings],
-                "halts": self.halts.snapshot(),
-                "follow_up": self.follow_up.snapshot(),
+                **self._weighing.snapshot(),
+                **self.loop.snapshot(),
                 "in_force": self.in_force.snapshot(),
                 "wall_ns": self._wall_ns,
                 "anchor": self._anchor,
@@ -790,13 +446,10 @@ class Engine:
                 self.began_anew[name] = str(unfit) if was_here else "it was not configured"
                 self.detectors[name] = self._families[name](detector.settings, self._view)
                 self.detectors[name].on_halts()
-        self.parts = [SourcePart(topic, partition) for topic, partition in own["parts"]]
+        self.parts[:] = [SourcePart(topic, partition) for topic, partition in own["parts"]]
         self.next_offsets = dict(own["next_offsets"])
-        self._rungs = {(d, r, s): (Rung(rung), at_ns) for d, r, s, rung, at_ns in own["rungs"]}
-        self.incidents.restore(own["incidents"])
-        self._siblings = [(at, d, r, Scope.parse(text)) for at, d, r, text in own["siblings"]]
-        self.halts.restore(own["halts"])
-        self.follow_up.restore(own["follow_up"])
+        self._weighing.restore(own)
+        self.loop.restore(own)
         self._wall_ns = own["wall_ns"]
         self._anchor = None if own["anchor"] is None else tuple(own["anchor"])
         self._heard = own["heard"]
@@ -804,7 +457,7 @@ class Engine:
         self.sequencer.restore(own["sequencer"])
         self.sources.restore(own["sources"])
         self._stated_at, self._leased_at, self._saved_at = own["timers"]
-        self.flow = Flow(self.ledger)
+        self.flow.judged()
 
 
 def breaches_of(commands: Sequence[Command]) -> list[dict[str, Any]]:

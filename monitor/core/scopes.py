@@ -112,3 +112,30 @@ def one_step_wider(scope: Scope, flow: Sequence[Attributes], stoppable: Collecti
     tried = [kind for kind in SHARED_FIRST if kind in kinds]
     wider = SHARED_FIRST[SHARED_FIRST.index(tried[-1]) + 1 :] if tried else SHARED_FIRST
     return widened([scope], flow, [kind for kind in wider if kind in stoppable])
+
+
+class Siblings:
+    """Scopes of one kind that one question accused within five seconds: three of them are one cause."""
+
+    def __init__(self) -> None:
+        self._last: list[tuple[int, str, str, Scope]] = []
+
+    def join(self, detector: str, reason: str, scope: Scope, at_ns: int) -> list[Scope]:
+        """Note it; all siblings where they are enough to widen, else none."""
+        kinds = [kind for kind, _ in scope.conditions]
+        since = at_ns - SIBLINGS_WINDOW_NS
+        self._last = [entry for entry in self._last if entry[0] >= since]
+        alike = {
+            other
+            for _, *question, other in self._last
+            if question == [detector, reason] and [kind for kind, _ in other.conditions] == kinds
+        } | {scope}
+        self._last.append((at_ns, detector, reason, scope))
+        return sorted(alike, key=lambda one: one.text) if len(alike) >= SIBLINGS_TO_WIDEN else []
+
+    def snapshot(self) -> list[list[object]]:
+        """Plain values."""
+        return [[at, detector, reason, scope.text] for at, detector, reason, scope in self._last]
+
+    def restore(self, state: Iterable[tuple[int, str, str, str]]) -> None:
+        self._last = [(at, detector, reason, Scope.parse(text)) for at, detector, reason, text in state]
