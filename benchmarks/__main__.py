@@ -15,6 +15,7 @@ ALL: Final = (
     "stages",
     "memory",
     "snapshot",
+    "restart",
     "throughput",
     "latency",
     "stuck",
