@@ -124,7 +124,9 @@ def _rows(path: Path, told: Callable[[int, int], None]) -> Iterator[Rows]:
         size = path.stat().st_size
         # Words that come again and again are read as codes of a dictionary; an id is not one.
         words = [f.name for f in FIELDS if f.type is not Type.ID and _arrow_type(f) == pa.string()]
-        with pq.ParquetFile(raw, read_dictionary=words) as file:
+        given = pq.read_schema(raw)  # others write the columns that they have
+        texts = {column.name for column in given if column.type in (pa.string(), pa.large_string())}
+        with pq.ParquetFile(raw, read_dictionary=[name for name in words if name in texts]) as file:
             rows = file.metadata.num_rows
             first = 1
             for batch in file.iter_batches(ROWS_MAX):

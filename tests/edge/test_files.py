@@ -138,3 +138,18 @@ def test_parquet_has_a_typed_column_a_field_and_gives_its_rows_in_order(tmp_path
     assert kept[0] == {name: value for name, value in some[0].items() if name != "not_ours"}
     assert kept[1] == {**some[1], "before": "5"}
     assert kept[2] == events(1)[0]
+
+
+def test_parquet_that_others_wrote_has_the_columns_that_they_have(tmp_path):
+    path = tmp_path / "day.parquet"
+    theirs = {
+        "kind": ["mark", "error"],
+        "ts": [1, 2],
+        "symbol": pa.array(["X", None], pa.large_string()),
+        "host": [None, "h-1"],
+        "venue": [7, None],  # of another type: the judge's business
+        "source": [{"name": "router"}, None],
+    }
+    pq.write_table(pa.table(theirs), path)
+    (piece,) = read(path)
+    assert piece.table.to_pylist() == pa.table(theirs).to_pylist()
