@@ -39,6 +39,9 @@ LOGGED: Final = {
 # Until Kafka has a halt, for so long at most, nothing is judged and nothing else is said: whoever carries it
 # needs the processor more than we do.  On two cores it is readable after 0.6 ms, else after 1.9.
 LEAVE_S: Final = 0.003
+# What is said each second or five fails as often (nobody listens): the log has it once in this time.
+REPEATED: Final = ("lease.failed", "state.failed")
+REPEATED_NS: Final = 60 * 1_000_000_000
 DEADLINE_S: Final = 1.0  # of one attempt to say how it went; the roads go on trying by themselves
 
 
@@ -78,6 +81,7 @@ class Performer:
     _state_parts: int = 0
     _newest_state: State | None = None  # commanded, and not said yet
     _stamped: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # our open halts as they went out
+    _failed: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)  # what, road -> why, when
 
     def perform(self, command: Command) -> None:
         """Do one command.  Returns at once: what takes time is done beside."""
@@ -290,10 +294,25 @@ class Performer:
     def _note(self, command: Record) -> None:
         if command.what == "breach.seen":
             self.metrics.breaches(command.fields["detector"], command.fields["severity"]).inc()
-        elif command.what != "lease.commanded":
+        elif command.what != "lease.commanded" and not self._said_of_late(command):
             named = LOGGED.get(command.what)
             told = {k: v for k, v in command.fields.items() if named is None or k in named}
             self.log.info(command.what, **{LOG_WORDS.get(k, k): v for k, v in told.items()})
+
+    def _said_of_late(self, command: Record) -> bool:
+        """Whether the log has this very failure of this road already; the trail has each of them."""
+        if command.what not in REPEATED:
+            return False
+        key, why, now_ns = (
+            (command.what, command.fields["road"]),
+            command.fields["detail"],
+            self.clock.now_ns(),
+        )
+        before, said_ns = self._failed.get(key, ("", -REPEATED_NS))
+        if before == why and now_ns - said_ns < REPEATED_NS:
+            return True
+        self._failed[key] = why, now_ns
+        return False
 
     def _bury(self, command: DeadLetter) -> None:
         broken = command.record

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from monitor.cli import door, output, settings_verbs
-from monitor.cli.app import app
+from monitor.cli import door, looking, output, settings_verbs
+from monitor.cli.app import NOT_YET, app
+from monitor.cli.picture import Picture
 from monitor.edge.audit import AuditTrail
 
 ROOT = Path(__file__).parent.parent
@@ -85,6 +86,29 @@ def test_every_verb_is_there_and_explains_itself(knightwatch):
         assert "Usage: knightwatch" in out
 
 
+def test_the_list_of_verbs_says_each_whole_and_none_that_is_not_there(knightwatch):
+    for words in ([], ["audit"], ["config"]):
+        _, out, _ = knightwatch(*words, "--help")
+        assert "..." not in out.partition("Commands:")[2]
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert not known & NOT_YET.keys()
+
+
+def test_status_names_the_configuration_and_says_so_where_it_is_only_the_packaged_one(
+    knightwatch, config, monkeypatch
+):
+    async def look(loaded):
+        return Picture(loaded.site, loaded.env, None, 1)
+
+    monkeypatch.setattr(looking, "look", look)
+    path = config()
+    status, out, _ = knightwatch("status", "-c", path)
+    assert (status, out.splitlines()[0]) == (69, f"site nyc, env demo by {path}")
+    assert "name yours with -c" not in out
+    assert "name yours with -c FILE" in knightwatch("status")[1]
+    assert json.loads(knightwatch("status", "-c", path, "-o", "json")[1])["config"] == str(path)
+
+
 def test_help_needs_neither_numba_nor_a_client():
     code = "import sys, monitor.cli; print([m for m in ('numba', 'numpy', 'aiokafka', 'pydantic', 'asyncio') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT).strip() == "[]"
@@ -105,6 +129,8 @@ def test_a_persons_halt_waits_for_no_compiler():
     ("args", "status", "said"),
     [
         (["nothing"], 2, "No such command 'nothing'"),
+        (["resume"], 2, "`resume` is not in this version: a latch stays shut"),
+        (["override", "--limit", "2"], 2, "`override` is not in this version"),
         (["replay"], 2, "Missing argument"),
         (["replay", "none.ndjson"], 2, "none.ndjson"),
         (["check", "--colour"], 2, "No such option"),
@@ -117,6 +143,7 @@ def test_a_persons_halt_waits_for_no_compiler():
         (["halt", "--scope", "*", "--reason", "", "--key", "k"], 2, "--reason"),
         (["halt", "--scope", "*", "--reason", "x", "--key", "k", "--level", "stop"], 2, "no level; known: reduce_only"),
         (["halt", "--scope", "*", "--reason", "x", "--key", "k"], 77, "config keygen"),
+        (["halt", "--scope", "*", "--reason", "x", "--key", "k"], 77, "stops nothing until the gateways have pinned"),
         (["config", "keygen", "k", "--role", "king"], 2, "no role; known: monitor"),
         (["config", "keygen", "no/such/folder/k"], 77, "choose a folder"),
         (["check", "none.toml"], 78, "no such file"),

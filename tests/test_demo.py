@@ -317,6 +317,7 @@ async def test_what_goes_wrong_while_the_morning_passes_ends_everything_and_is_n
 
 HALT = {
     "type": "halt", "halt_id": "7f3a" * 16, "scope": {"host": "smars-8"}, "level": "halt_cancel",
+    "reason_code": "child_after_done",
     "event_ts": ONSET_NS + 100 * MS_NS,
 }  # fmt: skip
 GOOD = Happened(
@@ -366,7 +367,22 @@ def test_the_summary_shows_history_beside_here_and_commands_that_can_be_typed(tm
     assert "0.10 s" in text
     assert "45 minutes" in text
     assert f"knightwatch replay '{document['recording']}' -c own.toml" in text
-    assert f"knightwatch audit verify '{document['audit']}'" in text
+    assert f"knightwatch audit verify '{document['audit']}' --pinned '{document['pinned']}'" in text
+    assert Path(document["pinned"]).name == "pinned.toml"
+    assert "deploy/RUNBOOK.md, child-after-done" in text
+    headings = (ROOT / "deploy" / "RUNBOOK.md").read_text().splitlines()
+    assert "### child-after-done" in headings
+
+
+@pytest.mark.parametrize(
+    "happened", [GOOD, Happened(first_wrong_ns=ONSET_NS, end=Moment(ONSET_NS, 9, 8, 2e6))]
+)
+def test_the_summary_fits_the_narrowest_terminal_of_the_cockpit(happened, tmp_path):
+    commands = ("  knightwatch", "  '")
+    lines = [
+        line for line in summary(documented(happened, tmp_path)).splitlines() if not line.startswith(commands)
+    ]
+    assert max(len(line.rstrip()) for line in lines) <= 80
 
 
 def test_the_summary_of_a_morning_that_nobody_stopped_says_so(tmp_path):
@@ -379,7 +395,7 @@ def test_the_summary_of_a_morning_that_nobody_stopped_says_so(tmp_path):
     assert "NOT stopped" in summary(document)
 
 
-def drawn(happened, width):
+def drawn(happened, width, at_ns=ONSET_NS + SECOND_NS // 2):
     sight = Sight()
     lines = [
         {"kind": "heartbeat", "ts": ONSET_NS, "host": name, "build": "rlp-2012.07.27"}
@@ -391,7 +407,7 @@ def drawn(happened, width):
         {"kind": "order_new", "ts": ONSET_NS + n, "host": "smars-8", "parent_id": "P1"} for n in range(12)
     ]
     sight.on_records(None, [json.dumps(line).encode() for line in lines] + [b"broken"], None, None)
-    fleet = SimpleNamespace(at_ns=ONSET_NS + SECOND_NS // 2)
+    fleet = SimpleNamespace(at_ns=at_ns)
     morning = SimpleNamespace(
         happened=happened, fleet=fleet, moment=lambda: Moment(fleet.at_ns, 12, 9, 150_000.0)
     )
@@ -416,3 +432,10 @@ def test_the_cockpit_shows_the_fleet_calmly_until_there_is_a_halt(width):
     assert "8 of 8 gateways" in halted
     assert len(halted.splitlines()) == len(calm.splitlines()) <= 24
     assert max(map(len, halted.splitlines())) <= width
+
+
+@pytest.mark.parametrize("at_ns", [SINCE_NS, REAL_FROM_NS, ONSET_NS])
+def test_the_cockpits_head_is_one_line_at_every_time(at_ns):
+    head, below, *_ = drawn(Happened(), 80, at_ns).splitlines()
+    assert "1 August 2012, New York" in head
+    assert below.startswith("╭")

@@ -109,6 +109,25 @@ async def test_what_became_of_a_halt_is_told_and_of_a_lease_only_a_failure(world
     assert told == {("lease", "mqtt"): False, ("halt", "mqtt"): False, ("halt", "kafka"): True}
 
 
+async def test_a_lease_that_fails_each_second_is_a_line_a_minute_and_each_other_failure_one_of_its_own(world):
+    lines, clock = [], SimpleNamespace(now_ns=lambda: clock.at_ns, at_ns=0)
+    world.performer.log = SimpleNamespace(info=lambda what, **fields: lines.append((what, fields["detail"])))
+    world.performer.clock = clock
+    for second in range(121):
+        clock.at_ns = second * 1_000_000_000
+        why = "refused" if second == 70 else "no subscriber"
+        fields = {"key": "lease", "road": "mqtt", "at": clock.at_ns, "detail": why}
+        world.performer.perform(cmd.Record("lease.failed", fields))
+    assert [detail for _, detail in lines] == [
+        "no subscriber", "no subscriber", "refused", "no subscriber"
+    ]  # fmt: skip
+    assert sum(one[:2] == ("trail", "lease.failed") for one in world.done) == 121
+    halted = cmd.Record("halt.failed", {"key": "h", "road": "mqtt", "at": 1, "detail": "no subscriber"})
+    world.performer.perform(halted)
+    world.performer.perform(halted)
+    assert [what for what, _ in lines].count("halt.failed") == 2
+
+
 async def test_evidence_is_kept_once_though_a_halt_is_sent_again(world):
     world.performer.perform(cmd.Halt(HALT))
     world.performer.perform(cmd.Halt(HALT, again=True))

@@ -8,6 +8,7 @@ A user's mistake is a sentence on standard error and never a traceback.
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import traceback
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from typer.exceptions import Abort, TyperException
 
 from monitor.cli import output
-from monitor.cli.app import app
+from monitor.cli.app import NOT_YET, app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,6 +86,9 @@ def _usage(wrong: TyperException) -> tuple[int, str, dict[str, Any]]:
     message = wrong.format_message()
     if type(wrong).__name__ == "NoArgsIsHelpError":
         return wrong.exit_code, message, {}
+    unknown = re.match(r"No such command '(\w+)'", message)
+    if unknown is not None and unknown[1] in NOT_YET:
+        message = f"`{unknown[1]}` is not in this version: {NOT_YET[unknown[1]]}."
     return wrong.exit_code, f"{command}: {message}\nTry '{command} --help'.", {}
 
 

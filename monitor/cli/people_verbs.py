@@ -22,6 +22,14 @@ from monitor.cli.output import (
     quiet_clients,
 )
 
+_OWN_KEY: Final = (
+    "name your own private key.  One made now (knightwatch config keygen FILE --who YOU --role operator) "
+    "stops nothing until the gateways have pinned its public half"
+)
+_PACKAGED: Final = (
+    "whether these are your brokers: no configuration was named, the packaged one is the demo's; "
+    "name yours with -c FILE"
+)
 LEVELS: Final = ("reduce_only", "halt_new", "halt_cancel", "disconnect")
 
 
@@ -56,6 +64,8 @@ def halt(
         raise CannotError(USAGE, "--reason: write 1 to 512 bytes")
     quiet_clients()
     loaded = load_roads(config)
+    if not key.exists():
+        raise CannotError(NOT_ALLOWED, f"--key: {key}: there is no such file; {_OWN_KEY}")
     try:
         signer = load_signer(key)
     except KeyProblem as wrong:
@@ -80,8 +90,11 @@ def status(config: ConfigFile = None, output: Output = Form.TEXT) -> int:
     from monitor.settings import load_roads
 
     quiet_clients()
-    seen = asyncio.run(looking.look(load_roads(config)))
-    document = seen.document
+    loaded = load_roads(config)
+    seen = asyncio.run(looking.look(loaded))
+    document = seen.document | {"config": loaded.source}
+    if config is None:
+        document["unknown"] += [_PACKAGED]
     answer(output, document, text_of(document))
     return DONE if seen.reached else UNREACHABLE
 

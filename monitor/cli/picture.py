@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core.authority import Received, receive
+from monitor.core.keyring import Role
 from monitor.core.messages import BadMessage, read_json, validate
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 LEASE_FRESH_NS: Final = 3_000_000_000  # the alarm's own measure
 STATE_FRESH_NS: Final = 10_000_000_000  # what a gateway asks of a state
 RANK: Final = ("received", "applied", "completed", "rejected")
+OBEYED: Final = ("applied", "completed")
+LEVELS: Final = ("throttle", "reduce_only", "halt_new", "halt_cancel", "disconnect")
 
 
 @dataclass
@@ -40,6 +43,7 @@ class Picture:
     _halts: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)  # id -> issuer -> payload
     _closed: dict[str, int] = field(default_factory=dict)  # id -> when a resume that names it was issued
     _acks: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)  # id -> gateway -> payload
+    _announced: set[str] = field(default_factory=set)  # gateways that said hello
     _ignored: int = 0
 
     # -- what is heard
@@ -67,6 +71,8 @@ class Picture:
                     self._closed[halt_id] = max(payload["issued_at"], self._closed.get(halt_id, 0))
             case "ack":
                 self._hear_ack(payload)
+            case "hello":
+                self._announced.add(payload["gateway"])
 
     def _opened(self, raw: bytes) -> Mapping[str, Any] | None:
         if self.keyring is not None:
@@ -147,15 +153,19 @@ class Picture:
             texts.append("no pinned keys on this machine: no signature was checked")
         if not self._leases:
             texts.append("no lease heard: whether any monitor judges is unknown")
-        stated = [issuer for issuer in self._states if self._state_of(issuer) is not None]
-        fresh = [issuer for issuer in stated if self._age_ns(self._states[issuer]) <= STATE_FRESH_NS]
-        if not fresh:
+        if not self.is_stated:
             texts.append("no fresh state heard: what is open may be more than is listed")
         if not self.commands_read:
             texts.append(
                 "the commands were not read to their end: what people and gateways said may be missing"
             )
         return texts
+
+    @property
+    def is_stated(self) -> bool:
+        """Whether some monitor said of late, and whole, what is open."""
+        stated = [issuer for issuer in self._states if self._state_of(issuer) is not None]
+        return any(self._age_ns(self._states[issuer]) <= STATE_FRESH_NS for issuer in stated)
 
     def _age_ns(self, parts: Mapping[int, Mapping[str, Any]]) -> int:
         return self.now_ns - max(int(part["issued_at"]) for part in parts.values())
@@ -175,6 +185,7 @@ class Picture:
                 self._monitor(issuer) for issuer in sorted(self._leases.keys() | self._states.keys())
             ],
             "open": [self._open(halt_id, issuers) for halt_id, issuers in self.open_halts().items()],
+            "stated": self.is_stated,
             "ignored": self._ignored,
             "unknown": self.unknowns(),
         }
@@ -196,11 +207,10 @@ class Picture:
 
     def _open(self, halt_id: str, issuers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         first = min(issuers.values(), key=lambda halt: halt["event_ts"])
-        order = ("throttle", "reduce_only", "halt_new", "halt_cancel", "disconnect")
-        acks = self._acks.get(halt_id, {})
+        level = max((halt["level"] for halt in issuers.values()), key=LEVELS.index)
         return {
             "halt_id": halt_id,
-            "level": max((halt["level"] for halt in issuers.values()), key=order.index),
+            "level": level,
             "scope": first["scope"],
             "detector": first["detector"],
             "reason_code": first["reason_code"],
@@ -212,12 +222,26 @@ class Picture:
             "issuers": sorted(issuers),
             "since": first["event_ts"],
             "age_s": round((self.now_ns - first["event_ts"]) / 1e9, 1),
-            "gateways": [
-                {
-                    name: ack.get(name)
-                    for name in ("gateway", "state", "level", "working", "orders_refused", "degraded")
-                }
-                | {"survivors": len(ack.get("survivors") or ())}
-                for _, ack in sorted(acks.items())
-            ],
+            "gateways": self._answers(halt_id, first["scope"], level),
         }
+
+    def _answers(self, halt_id: str, scope: Mapping[str, str], level: str) -> list[dict[str, Any]]:
+        """What each gateway said of a halt: also of those who owe an answer, because silence is not a yes."""
+        acks = self._acks.get(halt_id, {})
+        pinned = {key.who for key in self.keyring or () if key.role is Role.GATEWAY}
+        owing = {scope["gateway"]} if "gateway" in scope else self._announced | pinned
+        fields = ("state", "level", "working", "orders_refused", "degraded")
+        answers = []
+        for name in sorted(owing | acks.keys()):
+            ack = acks.get(name, {})
+            answers.append(
+                {"gateway": name, "applied": _obeys(ack, level)}
+                | {each: ack.get(each) for each in fields}
+                | {"survivors": len(ack.get("survivors") or ())}
+            )
+        return answers
+
+
+def _obeys(ack: Mapping[str, Any], level: str) -> bool:
+    """An answer to a lower level is not one to this."""
+    return ack.get("state") in OBEYED and LEVELS.index(ack["level"]) >= LEVELS.index(level)

@@ -126,7 +126,9 @@ def replay(
             document = replay_files(files, loaded, progress=step)
     except BadFile as broken:
         raise CannotError(FAILED, str(broken)) from broken
-    answer(output, document, _replayed(document))
+    from monitor.cli.replayed import text_of
+
+    answer(output, document, text_of(document))
     return FAILED if fail_on_halt and document["commands"] else DONE
 
 
@@ -148,32 +150,6 @@ def _replay_trail(files: list[Path], trail: Path, loaded: Any, output: Form) -> 
         text = f"DIFFERS at line {found.line}\n  trail   {found.written}\n  judged  {found.judged}"
     answer(output, dataclasses.asdict(found) | {"equal": found.is_equal}, text)
     return DONE if found.is_equal else FAILED
-
-
-def _replayed(document: dict[str, Any]) -> str:
-
-    counts = ", ".join(
-        f"{document[name]:,} {name.replace('_', ' ')}" for name in ("events", "quarantined", "passed_over")
-    )
-    halts = [_halt_line(command) for command in document["commands"] if command["type"] == "halt"]
-    return "\n".join(
-        [
-            f"{counts}, {len(document['breaches']):,} breaches",
-            *(halts or ["no halt"]),
-            f"policy {document['policy_digest']}",
-            f"trace  {document['trace_digest']}",
-        ]
-    )
-
-
-def _halt_line(halt: dict[str, Any]) -> str:
-    from detectors.scope import Scope
-
-    why = (
-        f"{halt['detector']}.{halt['reason_code']}: {halt['measured']} {halt['unit']}, limit {halt['limit']}"
-    )
-    where = Scope.of(halt["scope"]).text
-    return f"HALT {halt['level']} {where} | {why} | at {halt['event_ts']} | halt {halt['halt_id'][:8]}"
 
 
 def simulate(

@@ -100,7 +100,7 @@ def frame(morning: Morning, sight: Sight, limit: float | None, width: int) -> Re
 
 
 def _head(at_ns: int) -> RenderableType:
-    pace = "as it was" if at_ns >= REAL_FROM_NS else f"{FASTER} times as fast"
+    pace = "as it was" if at_ns >= REAL_FROM_NS else f"{FASTER}x"
     phase = "the open" if at_ns >= OPEN_NS else "before the open"
     line = Table.grid(expand=True)
     line.add_column()

@@ -24,7 +24,7 @@ from monitor.scenarios.day import FAULTY_HOST, SECOND_NS, host_name
 HALTED_WITHIN_NS: Final = SECOND_NS  # event time, from the first wrong child
 CHILDREN_MAX: Final = 150
 GROSS_MAX: Final = 500_000.0  # dollars
-WIDTH: Final = 100
+WIDTH: Final = 80  # of the narrowest terminal that the cockpit takes
 SCOPE: Final = {"host": host_name(FAULTY_HOST)}
 
 
@@ -65,6 +65,7 @@ def document_of(
         "history": {"executions": history.executions, "gross": history.gross, "loss": history.loss},
         "recording": str(folder.recording),
         "audit": str(folder.audit),
+        "pinned": str(folder.pinned_keys),
         "log": str(folder.log),
     }
 
@@ -90,7 +91,7 @@ def commands_to_try(document: dict[str, Any]) -> list[str]:
     config = ["-c", document["config"]] if document["config"] else []
     return [
         shlex.join([_program(), "replay", document["recording"], *config]),
-        shlex.join([_program(), "audit", "verify", document["audit"]]),
+        shlex.join([_program(), "audit", "verify", document["audit"], "--pinned", document["pinned"]]),
     ]
 
 
@@ -107,14 +108,18 @@ def rows_of(document: dict[str, Any]) -> list[tuple[str, str, str]]:
     until = document["children_before_applied"]
     obeyed = "nobody" if until is None else _seconds(document["applied_after_s"])
     return [
-        ("halted, from the first wrong child", "never", _seconds(document["halted_after_s"])),
-        ("obeyed", "45 minutes, by hand", f"{obeyed}, by {document['applied_by']} of {document['gateways']}"),
+        ("first wrong child to halt", "never", _seconds(document["halted_after_s"])),
+        (
+            "first wrong child to obeyed",
+            "45 minutes, by hand",
+            f"{obeyed}, by {document['applied_by']} of {document['gateways']}",
+        ),
         ("wrong children until halted", "millions", f"{document['children_before_halt']:,}"),
         ("  until obeyed", "", "-" if until is None else f"{until:,}"),
         ("  after that", "", f"{document['orders_after_applied']:,}, {document['orders_refused']:,} refused"),
         ("executions", f"{history['executions']:,}", f"{document['executions']:,}"),
         ("dollars on the error account", money(history["gross"]), money(document["gross_at_end"])),
-        ("lost", money(history["loss"]), "not known until that is closed"),
+        ("lost", money(history["loss"]), "known once it is closed"),
     ]
 
 
@@ -136,9 +141,12 @@ def summary(document: dict[str, Any]) -> str:
         file=io.StringIO(), force_terminal=sys.stdout.isatty(), width=WIDTH, highlight=False, soft_wrap=True
     )
     written.print(table)
-    written.print(f"[bold]{verdict}[/bold]  [grey58]{pace}[/grey58]\n\nTry next:")
+    written.print(f"[bold]{verdict}[/bold]\n[grey58]{pace}[/grey58]\n\nTry next:")
     for command in commands_to_try(document):
         written.print(f"  [cyan]{escape(command)}[/cyan]")
+    if document["first_halt"]:
+        heading = document["first_halt"]["reason_code"].replace("_", "-")
+        written.print(f"How whoever is woken goes on: deploy/RUNBOOK.md, {heading}")
     file = written.file
     assert isinstance(file, io.StringIO)
     return file.getvalue().rstrip("\n")

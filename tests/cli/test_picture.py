@@ -82,6 +82,39 @@ def test_an_open_halt_is_told_with_its_acknowledgement(picture):
     assert picture.unknowns() == []
 
 
+def test_a_gateway_that_owes_an_answer_is_named_first(picture):
+    """Whom nobody heard, or who answered a lower level, trades on: seven of eight is not a yes."""
+    picture.keyring = Keyring([*RING, EVE.pinned("gw-2", Role.GATEWAY)])
+    hear(picture, (lease(), MONITOR), (state(HALT), MONITOR), (ack("applied"), GATEWAY))
+    text = text_of(picture.document)
+    assert "applied by 1 of 2 gateways, NOT by gw-2: stop it there by hand" in text
+    assert text.index("gw-2: NO ANSWER") < text.index("gw-1: applied")
+    higher = HALT | {"level": "halt_cancel", "issuer": "monitor-1"}
+    hear(picture, (higher, MONITOR))
+    assert "applied by 0 of 2 gateways, NOT by gw-1, gw-2" in text_of(picture.document)
+
+
+def test_a_gateway_that_said_hello_owes_an_answer_also_where_nobody_is_pinned():
+    seen = Picture("nyc", "demo", None, NOW_NS)
+    fields = {"gateway": "gw-9", "scopes": [{}], "levels": ["halt_new"], "kinds": ["host"], "cod": True}
+    hear(seen, (HALT, ANNA), (message("hello", "gw-9", **fields, key_id="k"), EVE))
+    assert "gw-9: NO ANSWER" in text_of(seen.document)
+
+
+def test_a_halt_of_one_gateway_asks_no_other(picture):
+    picture.keyring = Keyring([*RING, EVE.pinned("gw-2", Role.GATEWAY)])
+    hear(picture, (HALT | {"scope": {"gateway": "gw-1"}}, ANNA), (ack("completed"), GATEWAY))
+    assert "applied by 1 of 1 gateways" in text_of(picture.document)
+
+
+def test_where_no_monitor_said_what_is_open_that_is_unknown_and_the_next_step_is_named(picture):
+    assert "open halts: UNKNOWN" in text_of(picture.document)
+    hear(picture, (lease(), MONITOR), (state(), MONITOR))
+    assert "no open halt" in text_of(picture.document).splitlines()
+    hear(picture, (HALT, ANNA))
+    assert "next: runbook#operator-halt" in text_of(picture.document)
+
+
 def test_no_halt_is_a_statement_and_not_a_silence(picture):
     assert "whether any monitor judges is unknown" in " ".join(picture.unknowns())
     hear(picture, (lease(), MONITOR), (state(), MONITOR))
