@@ -67,7 +67,7 @@ from monitor.core.scopes import (
     widened,
 )
 from monitor.core.sequence import Sequencer
-from monitor.core.sources import Sources
+from monitor.core.sources import Sources, Suspicion
 
 SECOND_NS: Final = 1_000_000_000
 STATE_EVERY_NS: Final = 5 * SECOND_NS
@@ -88,7 +88,7 @@ class Engine:
         self.policy = policy
         self.names = names if names is not None else Names()
         retain = {} if policy.retain_ns is None else {"retain_ns": policy.retain_ns}
-        self.ledger = Ledger(self.names, cold=policy.cold, **retain)
+        self.ledger = Ledger(self.names, cold=policy.cold, bounds=policy.bounds, **retain)
         self.flow = Flow(self.ledger)
         learned = policy.baseline
         self.in_force = HaltsInForce(self.names)
@@ -536,7 +536,7 @@ class Engine:
         yield from (
             self._page_self(key, what, reason, resolved=resolved)
             for key, what, reason, resolved in self.doubt.changes(
-                passed, self._results(), tuple(self.sources.doubts())
+                passed, self._results(), (*self._full_books(), *self.sources.doubts())
             )
         )
         yield from self._say_faults()
@@ -550,6 +550,13 @@ class Engine:
         if now - self._saved_at >= self.policy.save_every_ns:
             self._saved_at = now
             yield Save("period")
+
+    def _full_books(self) -> Iterator[Suspicion]:
+        """What has no name of its own is in no question about orders and parents, only in the sums."""
+        unnamed = self.ledger.counters["overflowed"]
+        if unnamed:
+            what = "more orders, parents, positions or attributions than there is room for: they have no name"
+            yield Suspicion("overflow/books", "overflow", what)
 
     def _results(self) -> Mapping[str, Result]:
         """What is stale or failed now, over all detectors."""
@@ -600,6 +607,8 @@ class Engine:
                     yield from self._raise_for(gateway, payload, Level(level + 1))
 
     def _raise_for(self, gateway: str, payload: Mapping[str, Any], level: Level) -> Iterator[Command]:
+        if self.halts.is_full and payload["scope"]:
+            return  # past the bound it is the firm's halt that is raised
         scope = Scope.of({**payload["scope"], "gateway": gateway})
         trade_date = str(np.datetime64(payload["event_ts"], "ns").astype("datetime64[D]"))
         raised = {
@@ -770,6 +779,12 @@ class Engine:
             "ledger": self.ledger.views(),
             **{f"detectors/{name}": detector.views() for name, detector in self.detectors.items()},
         }
+
+    @property
+    def bytes_known(self) -> int:
+        """What the tables of the ledger and of the detectors hold."""
+        tables = (table for detector in self.detectors.values() for table in detector.views().values())
+        return self.ledger.bytes_in_use + sum(table.nbytes for table in tables)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Back to a snapshot; `ValueError` if it is not one.
