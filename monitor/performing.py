@@ -7,8 +7,9 @@ neither waits for the other, nor for a page, a console or a disk.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -82,6 +83,16 @@ class Performer:
     _newest_state: State | None = None  # commanded, and not said yet
     _stamped: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # our open halts as they went out
     _failed: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)  # what, road -> why, when
+
+    @contextlib.contextmanager
+    def beside(self, task: str) -> Iterator[None]:
+        """What is done in the judging's own turn, and must not end it: a failure is counted and logged."""
+        try:
+            yield
+        except Exception as broken:  # whatever it is: judging goes on
+            with contextlib.suppress(Exception):
+                self.metrics.task_failures(task).inc()
+            self.log.exception("task.failed", task=task, why=f"{type(broken).__name__}: {broken}")
 
     def perform(self, command: Command) -> None:
         """Do one command.  Returns at once: what takes time is done beside."""
@@ -159,7 +170,8 @@ class Performer:
     async def _note_halt(self, command: Halt, stamped: Mapping[str, Any]) -> None:
         """What is said of a halt beside it, when it has left."""
         await self.let_halts_leave()
-        self.metrics.halts(stamped["detector"]).inc()
+        with self.beside("metrics"):
+            self.metrics.halts(stamped["detector"]).inc()
         self.log.critical(
             "halt.sent",
             scope=stamped["scope"],
@@ -285,9 +297,11 @@ class Performer:
     # --- people -------------------------------------------------------------------------------
 
     def _page(self, command: Page) -> None:
-        self.metrics.pages(command.severity).inc()
+        with self.beside("metrics"):
+            self.metrics.pages(command.severity).inc()
         for pager in self.pagers:
-            pager.submit(command)
+            with self.beside("pager"):
+                pager.submit(command)
         say = self.log.info if command.resolved else self.log.critical
         say("page.resolved" if command.resolved else "page.sent", summary=command.summary, key=command.key)
 

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 LAST_WORDS_S: Final = 1.0
 INSIST_S: Final = 1.0
 STUCK_S: Final = 1.0  # a disk that has not taken a line for so long
+EVIDENCE_AT_ONCE_MAX: Final = 4  # halts whose records are copied: each has a client of its own
 EVIDENCE_AFTER_S: Final = 1.0  # a client is built for it, and the halt goes first; Kafka keeps records longer
 
 
@@ -116,6 +117,7 @@ class Monitor:
         self._judging: list[asyncio.Task[None]] = []  # what tells the engine; ended before the last words
         self._runners: list[asyncio.Task[None]] = []
         self._insisting: asyncio.TimerHandle | None = None
+        self._copying = asyncio.Semaphore(EVIDENCE_AT_ONCE_MAX)
         self._disk_is_well, self._is_losing, self._lines_lost = True, False, 0
         self.ready = asyncio.Event()  # state restored, roads open
         self.http_port = 0
@@ -134,6 +136,13 @@ class Monitor:
             self._flush, self.tell, lambda: self.kafka_in.bearings,
         )  # fmt: skip
         self.engine, self._life = self.saving.restore(self.engine.policy)
+        self.metrics.know_tables(
+            lambda: self.engine.bytes_known,
+            {
+                "unnamed": lambda: self.engine.ledger.counters["overflowed"],
+                "forgotten": lambda: self.engine.ledger.counters["forgotten"],
+            },
+        )
         self._suspects = self.outside.open_suspects()
         self._http, self.http_port = self.outside.open_http(self.metrics.exposition, self._not_ready)
         made = await self.outside.make_topics()
@@ -253,7 +262,7 @@ class Monitor:
         self._supervisor.stopping()
         for work in self._judging:  # or a tick would say after them that we judge
             work.cancel()
-        await asyncio.wait(self._judging)
+        await asyncio.wait(self._judging, timeout=LAST_WORDS_S)
         self._work()
         message = self.performer.lease_message("blind", [{}], self.engine.policy.digest)
         roads = self.performer.roads
@@ -350,7 +359,8 @@ class Monitor:
 
     async def _tick(self) -> None:
         async for tick in self.clock.ticks():
-            self._measure(tick)
+            with self.performer.beside("metrics"):
+                self._measure(tick)
             self.feed.passed(TimePassed(tick.wall_ns, self.feed.lagging(), self.kafka_in.read_to_ns()))
             self._supervisor.alive()
 
@@ -423,7 +433,17 @@ class Monitor:
         tasks.create_task(self._copy_evidence(halt))
 
     async def _copy_evidence(self, halt: Halt) -> None:
+        """What goes wrong here is said, and ends nothing: the halt stands."""
         await asyncio.sleep(EVIDENCE_AFTER_S)
+        try:
+            async with self._copying:
+                await self._fetch_evidence(halt)
+        except Exception as broken:  # whatever it is: judging goes on
+            why = f"{type(broken).__name__}: {broken}"
+            self.log.exception("evidence.lost", halt_id=halt.halt_id, why=why)
+            self.performer.write("evidence.lost", {"halt_id": halt.halt_id, "records": 0, "why": why})
+
+    async def _fetch_evidence(self, halt: Halt) -> None:
         parts = self.engine.parts
         wanted = [
             (parts[part].topic, parts[part].partition, first, last) for part, first, last in halt.evidence

@@ -189,3 +189,20 @@ async def test_a_message_is_signed_by_us(world):
 async def test_a_snapshot_is_asked_for_and_leaves_no_line(world):
     world.performer.perform(cmd.Save("period"))
     assert world.done == [("save",)]
+
+
+async def test_what_breaks_in_paging_or_counting_is_said_and_the_halt_stands(world):
+    def broken(*_):
+        raise RuntimeError("nobody foresaw this")
+
+    performer = world.performer
+    performer.pagers.insert(0, SimpleNamespace(submit=broken))
+    performer.metrics.pages = performer.metrics.halts = broken
+    performer.perform(cmd.Halt(HALT))
+    performer.perform(cmd.Page("p", "halt", "STOPPED"))
+    await turns()
+    assert {one[0] for one in world.done} >= {"kafka", "mqtt", "evidence"}
+    assert ("page", "p") in world.done  # by the other one
+    said = performer.metrics.exposition()
+    assert b'knightwatch_task_failures_total{task="pager"} 1.0' in said
+    assert b'knightwatch_task_failures_total{task="metrics"} 2.0' in said

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from monitor import serve
 from monitor.core import commands as cmd
 from monitor.core.inputs import CommandSettled, LinkChanged
-from monitor.serve import Monitor
+from monitor.edge import logs
+from monitor.serve import EVIDENCE_AT_ONCE_MAX, Monitor
 
 HALT = cmd.Halt({"halt_id": "7f3a"})
 PAGE, NOTE = cmd.Page("p", "halt", "STOPPED"), cmd.Record("halt.decided", {})
@@ -79,3 +81,60 @@ async def test_where_no_halt_is_commanded_all_is_done_at_once(world):
     world.answers[LINK] = [NOTE, PAGE]
     world.tell(LINK)
     assert world.done == ["link.moved", NOTE, PAGE]
+
+
+async def test_evidence_that_cannot_be_copied_is_said_and_ends_nothing(monkeypatch):
+    """Each halt's copy has a client of its own: there are few at once, however many halts."""
+    monkeypatch.setattr(serve, "EVIDENCE_AFTER_S", 0)
+    asked, written, free = [], [], asyncio.Event()
+
+    async def fetch(wanted):
+        asked.append(wanted)
+        await free.wait()
+        raise AssertionError("a client's own mistake")
+
+    monitor = Monitor.__new__(Monitor)
+    monitor.engine, monitor.log = SimpleNamespace(parts=[]), logs.logger()
+    monitor.outside = SimpleNamespace(fetch=fetch)
+    monitor._copying = asyncio.Semaphore(EVIDENCE_AT_ONCE_MAX)
+    monitor.performer = SimpleNamespace(write=lambda what, fields: written.append((what, fields["why"])))
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(20):
+            monitor._keep_evidence(tasks, HALT)
+        await asyncio.sleep(0.01)
+        assert len(asked) == EVIDENCE_AT_ONCE_MAX
+        free.set()
+    assert written == [("evidence.lost", "AssertionError: a client's own mistake")] * 20
+
+
+async def test_a_task_that_does_not_end_does_not_keep_us_from_our_last_words(monkeypatch):
+    monkeypatch.setattr(serve, "LAST_WORDS_S", 0.01)
+    over, said = asyncio.Event(), []
+
+    async def deaf():
+        while not over.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await over.wait()
+
+    async def publish(*_, **__):
+        said.append("lease")
+
+    async def finish(_):
+        said.append("saved")
+
+    road = SimpleNamespace(publish=publish)
+    monitor = Monitor.__new__(Monitor)
+    monitor._supervisor = SimpleNamespace(stopping=lambda: None)
+    monitor._work, monitor.config = lambda: None, SimpleNamespace(issuer="monitor-1")
+    monitor.engine = SimpleNamespace(policy=SimpleNamespace(digest=""))
+    message = SimpleNamespace(topic="", payload=b"")
+    monitor.performer = SimpleNamespace(
+        roads=SimpleNamespace(kafka=road, mqtt=road), lease_message=lambda *_: message
+    )
+    monitor.saving = SimpleNamespace(finish=finish)
+    async with asyncio.TaskGroup() as tasks:
+        monitor._judging = [tasks.create_task(deaf())]
+        await asyncio.sleep(0)
+        await monitor._say_goodbye()
+        over.set()
+    assert said == ["lease", "lease", "saved"]

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from detectors.contract import Level, every_detector, setting
+from detectors.ledger.tables import Bounds
 from monitor.core.policy import DetectorPolicy, Mode
 from monitor.settings import ConfigError, default_file, load, load_roads, load_text, sections
 from monitor.settings.families import limits_of, number_max, scope_of
@@ -247,7 +248,7 @@ def test_every_problem_is_named_at_once_in_the_order_of_the_file():
         "  detectors.drif                  no such detector; known: caps, drift; nearest: drift",
         "  detectors.drift.gap_ms          no such setting; known: floor, gap_ms_max, mode, names, share; nearest: gap_ms_max",
         "  detectors.caps.limit[0].gross   25M is not a number; write 25_000_000",
-        "  kafak                           no such section; known: audit, detectors, env, http, issuer, kafka, keys, ladder, mqtt, pages, rollout, site, snapshot, telemetry; nearest: kafka",
+        "  kafak                           no such section; known: audit, detectors, env, http, issuer, kafka, keys, ladder, memory, mqtt, pages, rollout, site, snapshot, telemetry; nearest: kafka",
     ]
 
 
@@ -402,6 +403,15 @@ def test_the_digest_covers_what_judges_and_not_addresses():
     ):
         assert load_text(HEAD + other).policy_digest != digest
     assert load_text('site = "ldn"\nenv = "prod"\n[detectors.drift]\nmode = "armed"').policy_digest != digest
+
+
+def test_bounds_of_memory_are_policy_where_they_are_not_the_shipped_ones():
+    shipped = HEAD + "[memory]\norders_max = 2_097_152\nexecutions_max = 8_388_608\nparents_max = 1_048_576\n"
+    assert load_text(shipped).policy_digest == load_text(HEAD).policy_digest
+    assert policy_of(load_text(shipped)).bounds == Bounds()
+    other = load_text(HEAD + "[memory]\nexecutions_max = 10_000_000\nparents_max = 100_000\n")
+    assert other.policy_digest != load_text(HEAD).policy_digest
+    assert policy_of(other).bounds == Bounds(executions=1 << 24, parents=1 << 17)
 
 
 def test_the_engine_is_told_what_the_digest_covers():

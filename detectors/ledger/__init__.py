@@ -47,7 +47,13 @@ class Ledger:
     """
 
     def __init__(
-        self, names: Names, *, cold: bool = True, retain_ns: int = t.RETAIN_NS, scale: int = 1
+        self,
+        names: Names,
+        *,
+        cold: bool = True,
+        retain_ns: int = t.RETAIN_NS,
+        scale: int = 1,
+        bounds: t.Bounds | None = None,
     ) -> None:
         """Open empty books.
 
@@ -56,9 +62,10 @@ class Ledger:
         out stays known.  `scale` divides the bounds (for tests of what is over them).
         """
         self.names = names
+        bounds = bounds or t.Bounds()
         i64, i32 = np.int64, np.int32
-        orders, ids = t.ORDERS_MAX // scale, t.ORDER_IDS_MAX // scale
-        execs, parents = t.EXECUTIONS_MAX // scale, t.PARENTS_MAX // scale
+        orders, execs, parents = (n // scale for n in (bounds.orders, bounds.executions, bounds.parents))
+        ids = orders * t.IDS_OF_ORDER
         self.tables: dict[str, NDArray[Any]] = {
             "o64": np.zeros((orders, t.ORDER64), i64),
             "o32": np.zeros((orders, t.ORDER32), i32),
@@ -86,6 +93,7 @@ class Ledger:
         self.one: Int64Array = self.tables["one"]
         self.one[t.COLD] = int(cold)
         self.one[t.RETAIN] = retain_ns
+        self.one[t.EXECS_BOUND] = execs
         self.one[t.UNKNOWN_ACCOUNT] = names.code(nm.ACCOUNT, UNKNOWN_ACCOUNT)
         self._out = np.zeros((POSTINGS_PER_RUN, po.COLUMNS), np.int64)
         self._args = tuple(self.tables.values())
@@ -230,6 +238,8 @@ class Ledger:
             msg = f"ledger: a snapshot of {sorted(state)}, not of {sorted(self.tables)}"
             raise ValueError(msg)
         self._attributes.clear()
+        self._check_bounds(state["one"])
+        bound = self.one[t.EXECS_BOUND]
         self._restore_indexes(state)
         used = self._used()
         for name, table in self.tables.items():
@@ -239,6 +249,22 @@ class Ledger:
                 raise ValueError(msg)
             table[: len(saved)] = saved
             table[len(saved) : used.get(name, len(table))] = 0  # pages never used stay untouched
+        self.one[t.EXECS_BOUND] = bound
+
+    def _check_bounds(self, saved: Int64Array) -> None:
+        """Larger books do not fit, nor does a full ring into a larger one: its oldest is not its first."""
+        bound = saved[t.EXECS_BOUND] or t.EXECUTIONS_MAX  # before it was a setting nobody wrote it down
+        for key, held, room in (
+            ("orders_max", saved[t.N_ORDERS], len(self.tables["o64"])),
+            ("parents_max", saved[t.N_PARENTS], len(self.tables["p64"])),
+            ("executions_max", min(saved[t.N_EXECS], bound - 1), len(self.tables["x64"])),
+        ):
+            if held >= room:
+                msg = f"memory.{key}: {held} are known, and there is room for {room - 1}"
+                raise ValueError(msg)
+        if bound != self.one[t.EXECS_BOUND] and saved[t.N_EXECS] >= bound:
+            msg = f"memory.executions_max: {bound} are full, so it cannot be {self.one[t.EXECS_BOUND]} now"
+            raise ValueError(msg)
 
     def _restore_indexes(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Make the indexes as large as they were; that they fit is seen with the other tables."""

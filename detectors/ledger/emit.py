@@ -6,6 +6,7 @@ from detectors import event as ev
 from detectors import posting as po
 from detectors.kernel import inlined
 from detectors.ledger import tables as t
+from detectors.ledger.parents import still_parent
 
 
 @inlined
@@ -77,7 +78,8 @@ def of_order(out, n, order, o64, o32, who64, p32, one):
         out[n, po.BITS] |= po.Note.ORDER_UNKNOWN
         if one[t.COLD]:
             out[n, po.BITS] |= po.Note.BEFORE_START
-    of_parent(out, n, o32[order, t.PARENT], o32[order, t.SYMBOL], o32[order, t.SIGN], p32, one)
+    parent = still_parent(o32[order, t.PARENT], o32[order, t.DATE], p32)
+    of_parent(out, n, parent, o32[order, t.SYMBOL], o32[order, t.SIGN], p32, one)
 
 
 @inlined

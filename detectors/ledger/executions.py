@@ -32,20 +32,35 @@ def space_of(rows, r, order, o32):
 
 
 @inlined
-def actual(x, x32):
-    """The execution behind a correction's exec id."""
+def is_older(x, than, x64, one):
+    """Whether a row of the ring was given away before another one: false where it is another's since."""
+    capacity = x64.shape[0] - 1
+    newest = (one[t.N_EXECS] - 1) % capacity + 1
+    return (newest - x) % capacity > (newest - than) % capacity
+
+
+@inlined
+def actual(x, x64, x32, one):
+    """The execution behind a correction's exec id; 0 if the ring has forgotten it."""
     while x > 0 and x32[x, t.X_STATE] & t.X_ALIAS:
-        x = x32[x, t.X_ORDER]
+        behind = x32[x, t.X_ORDER]
+        x = behind if is_older(behind, x, x64, one) else 0
     return x
 
 
 @inlined
-def find_execution(hi, lo, space, order, date, any_date, x64, x32, x_index):
+def linked_before(link, than):
+    """Whether a place in the lists of pairs comes before another; places begin again after two billion."""
+    return link > 0 and 0 < (than - link) % t.LINKS < t.LINKS // 2
+
+
+@inlined
+def find_execution(hi, lo, space, order, date, any_date, x64, x32, x_index, one):
     """Code of that execution; 0 if none.  `space` 0 and `order` -1 mean: whichever is the latest."""
     best = 0
     x = x_index[place_of(x_index, x64, hi, lo)]
     while x != 0:
-        found = actual(x, x32)
+        found = actual(x, x64, x32, one)
         if found > 0 and not x32[x, t.X_STATE] & t.X_CHANGE:
             own = x64[found, t.X_SPACE]
             state = x32[found, t.X_STATE] & 15
@@ -67,26 +82,32 @@ def find_execution(hi, lo, space, order, date, any_date, x64, x32, x_index):
 
 
 @inlined
-def names_already(hi, lo, x, x64, x32, x_index):
+def names_already(hi, lo, x, x64, x32, x_index, one):
     """Whether a correction of this exec id was taken over by the execution before."""
     if (hi == 0 and lo == 0) or (hi == x64[x, t.X_HI] and lo == x64[x, t.X_LO]):
         return False
     other = x_index[place_of(x_index, x64, hi, lo)]
     while other != 0:
-        if x32[other, t.X_STATE] & t.X_ALIAS and actual(other, x32) == x:
+        if x32[other, t.X_STATE] & t.X_ALIAS and actual(other, x64, x32, one) == x:
             return True
         other = x32[other, t.X_OLDER]
     return False
 
 
 @inlined
-def new_execution(hi, lo, x64, x32, x_index, one):
-    """A code for an exec id.  The table is a ring: past its bound the oldest is forgotten, and counted."""
+def new_execution(hi, lo, kept, o32, x64, x32, x_index, one):
+    """A code for an exec id.  The table is a ring: past its bound the oldest is forgotten, and counted.
+
+    `kept`: an execution that the new code says something of.  If it is the oldest, it becomes the newest.
+    """
     capacity = x64.shape[0] - 1
     one[t.N_EXECS] += 1
     x = 1 + (one[t.N_EXECS] - 1) % capacity
+    if one[t.N_EXECS] > capacity and x == kept:
+        one[t.N_EXECS] += 1
+        x = 1 + (one[t.N_EXECS] - 1) % capacity
     if one[t.N_EXECS] > capacity:
-        _forget_execution(x, x64, x32, x_index)
+        _forget_execution(x, o32, x64, x32, x_index)
         one[t.FORGOTTEN] += 1
     x64[x, :] = 0
     x32[x, :] = 0
@@ -99,7 +120,9 @@ def new_execution(hi, lo, x64, x32, x_index, one):
 
 
 @inlined
-def _forget_execution(x, x64, x32, x_index):
+def _forget_execution(x, o32, x64, x32, x_index):
+    if not x32[x, t.X_STATE] & (t.X_ALIAS | t.X_CHANGE) and x32[x, t.X_ORDER] > 0:
+        _leave_order(x, x32[x, t.X_ORDER], o32, x32)
     slot = place_of(x_index, x64, x64[x, t.X_HI], x64[x, t.X_LO])
     if x_index[slot] == x:
         if x32[x, t.X_OLDER] != 0:
@@ -112,6 +135,22 @@ def _forget_execution(x, x64, x32, x_index):
         newer = x32[newer, t.X_OLDER]
     if newer != 0:
         x32[newer, t.X_OLDER] = x32[x, t.X_OLDER]
+
+
+@inlined
+def _leave_order(x, order, o32, x32):
+    """Take an execution out of the list of its order, which may outlive it."""
+    before, each = 0, o32[order, t.FIRST_EXEC]
+    while each != 0 and each != x:  # it is the first, but where a bust came before its fill
+        before, each = each, x32[each, t.X_NEXT_ORDER]
+    if each == 0:
+        return
+    if before == 0:
+        o32[order, t.FIRST_EXEC] = x32[x, t.X_NEXT_ORDER]
+    else:
+        x32[before, t.X_NEXT_ORDER] = x32[x, t.X_NEXT_ORDER]
+    if o32[order, t.LAST_EXEC] == x:
+        o32[order, t.LAST_EXEC] = before
 
 
 @inlined

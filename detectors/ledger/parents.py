@@ -20,8 +20,17 @@ def find_parent(rows, r, p64, p_index):
 
 
 @inlined
+def still_parent(parent, date, p32):
+    """The parent of an order or execution of this date; -1 where its code is another's since (`P_AGAIN`)."""
+    if parent > 0 and p32[parent, t.P_FLAGS] & t.P_AGAIN and p32[parent, t.P_DATE] > date:
+        return -1
+    return parent
+
+
+@inlined
 def new_parent(rows, r, at, text, p64, p32, p_index, p_text, p_books, one):
     """A fresh code under the event's parent id; 0, the bucket, when every code is in use."""
+    again = 0
     if one[t.N_PARENTS] + 1 < p64.shape[0]:
         one[t.N_PARENTS] += 1
         parent = one[t.N_PARENTS]
@@ -30,8 +39,10 @@ def new_parent(rows, r, at, text, p64, p32, p_index, p_text, p_books, one):
         if parent == 0:
             one[t.OVERFLOWED] += 1
             return 0
+        again = t.P_AGAIN
     p64[parent, :] = 0
     p32[parent, :] = 0
+    p32[parent, t.P_FLAGS] = again
     p_books[parent, :] = 0
     p64[parent, t.P_HI] = rows[r, ev.PARENT_HI]
     p64[parent, t.P_LO] = rows[r, ev.PARENT_LO]

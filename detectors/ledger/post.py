@@ -17,10 +17,17 @@ from detectors.ledger import tables as t
 from detectors.ledger.attribution import pair_of, who_of, who_with_account
 from detectors.ledger.clocks import tell_time
 from detectors.ledger.emit import head, of_event, of_order, of_parent, of_who, sign_of
-from detectors.ledger.executions import book, find_execution, names_already, new_execution, space_of
+from detectors.ledger.executions import (
+    book,
+    find_execution,
+    linked_before,
+    names_already,
+    new_execution,
+    space_of,
+)
 from detectors.ledger.index import mix
 from detectors.ledger.orders import find_order, name_order, new_order, replaced_before, retire
-from detectors.ledger.parents import booked_before, find_parent, new_parent
+from detectors.ledger.parents import booked_before, find_parent, new_parent, still_parent
 from detectors.posting import Note, PostingKind
 
 ROW_POSTINGS_MAX: Final = 8  # of an ordinary row: answered, sent, answered late, ...
@@ -248,7 +255,8 @@ def _move(rows, r, n, out, o64, o32, x64, x32, p32, pair64, pair_index, who64, w
             out[n, po.BASE] = book(-old_sign * quantity, x64[x, t.X_AT], old_pair, pair64)
             out[n, po.EXEC] = x
             out[n, po.BITS] |= Note.ORDER_UNKNOWN
-            of_parent(out, n, x32[x, t.X_PARENT], out[n, po.SYMBOL], old_sign, p32, one)
+            parent = still_parent(x32[x, t.X_PARENT], x32[x, t.X_DATE], p32)
+            of_parent(out, n, parent, out[n, po.SYMBOL], old_sign, p32, one)
             n += 1
         # A package's own executions are not booked; who told them before the order could not know.
         unbooked = live and o32[order, t.FLAGS] & t.PACKAGE and not state & t.X_LEG
@@ -285,7 +293,7 @@ def _link(x, pair, x32, pair64, one):
     if x32[x, t.X_STATE] & t.X_LINKED:
         return
     x32[x, t.X_STATE] |= t.X_LINKED
-    one[t.N_LINKS] += 1
+    one[t.N_LINKS] = 1 + one[t.N_LINKS] % (t.LINKS - 1)
     x32[x, t.X_LINK] = one[t.N_LINKS]
     x32[x, t.X_NEXT_PAIR] = pair64[pair, t.PAIR_LAST_EXEC]
     pair64[pair, t.PAIR_LAST_EXEC] = x
@@ -435,7 +443,7 @@ def _fill(
     space = space_of(rows, r, order, o32)
     hi, lo = rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO]
     quantity, px = rows[r, ev.LAST_QTY], rows[r, ev.LAST_PX]
-    x = find_execution(hi, lo, space, order, rows[r, ev.TRADE_DATE], False, x64, x32, x_index)
+    x = find_execution(hi, lo, space, order, rows[r, ev.TRADE_DATE], False, x64, x32, x_index, one)
     state = x32[x, t.X_STATE] & 15 if x > 0 else 0
     if state != 0 and state != t.X_EARLY_BUST and state != t.X_EARLY_CORRECTION:
         return _fill_again(
@@ -466,7 +474,7 @@ def _fill(
     pair = pair_of(account, symbol, pair64, pair_index, one)
     consumed = quantity
     if x == 0:
-        x = new_execution(hi, lo, x64, x32, x_index, one)
+        x = new_execution(hi, lo, 0, o32, x64, x32, x_index, one)
         state = t.X_LIVE
     elif state == t.X_EARLY_BUST:
         state = t.X_BUSTED
@@ -486,7 +494,7 @@ def _fill(
     x32[x, t.X_PAIR] = pair
     parent = _parent_named(rows, r, at, text, p64, p32, p_index, p_text, p_books, one)
     if parent < 0:
-        parent = o32[order, t.PARENT]
+        parent = still_parent(o32[order, t.PARENT], o32[order, t.DATE], p32)
     if rows[r, ev.MULTILEG] == ev.Multileg.LEG:
         state |= t.X_LEG
     x32[x, t.X_PARENT] = parent
@@ -556,7 +564,8 @@ def _of_execution(out, n, x, o64, o32, x32, x64, pair64, who64, p32, one):
     out[n, po.SIGN] = sign
     out[n, po.QTY] = x64[x, t.X_QTY]
     out[n, po.PX] = x64[x, t.X_PX]
-    of_parent(out, n, x32[x, t.X_PARENT], out[n, po.SYMBOL], sign, p32, one)
+    parent = still_parent(x32[x, t.X_PARENT], x32[x, t.X_DATE], p32)
+    of_parent(out, n, parent, out[n, po.SYMBOL], sign, p32, one)
     return sign
 
 
@@ -595,7 +604,7 @@ def _rebook(out, n, x, change, sign, at, x64, x32, x_index, o64, o32, pair64, on
     out[n, po.POS] = sign * change
     out[n, po.BASE] = book(sign * change, at, x32[x, t.X_PAIR], pair64)
     if x32[x, t.X_STATE] & t.X_LINKED:
-        y = new_execution(x64[x, t.X_HI], x64[x, t.X_LO], x64, x32, x_index, one)
+        y = new_execution(x64[x, t.X_HI], x64[x, t.X_LO], x, o32, x64, x32, x_index, one)
         x64[y, t.X_AT], x64[y, t.X_QTY] = at, sign * change
         x32[y, t.X_STATE], x32[y, t.X_ORDER] = t.X_CHANGE, x
         _link(y, x32[x, t.X_PAIR], x32, pair64, one)
@@ -606,11 +615,11 @@ def _undo(rows, r, at, n, kind, out, o64, o32, x64, x32, x_index, p32, pair64, w
     """A bust or a correction of an execution, perhaps told before it."""
     space = space_of(rows, r, -1, o32) if rows[r, ev.VENUE] != 0 or rows[r, ev.SESSION] != 0 else 0
     hi, lo = rows[r, ev.EXEC_REF_HI], rows[r, ev.EXEC_REF_LO]
-    x = find_execution(hi, lo, space, -1, rows[r, ev.TRADE_DATE], True, x64, x32, x_index)
+    x = find_execution(hi, lo, space, -1, rows[r, ev.TRADE_DATE], True, x64, x32, x_index, one)
     bust = kind == Kind.FILL_BUST
     what = PostingKind.BUSTED if bust else PostingKind.CORRECTED
     if x == 0:
-        x = new_execution(hi, lo, x64, x32, x_index, one)
+        x = new_execution(hi, lo, 0, o32, x64, x32, x_index, one)
         x64[x, t.X_SPACE] = space
         x64[x, t.X_AT] = at
         x32[x, t.X_DATE] = rows[r, ev.TRADE_DATE]
@@ -618,7 +627,7 @@ def _undo(rows, r, at, n, kind, out, o64, o32, x64, x32, x_index, p32, pair64, w
         if not bust:
             x64[x, t.X_QTY] = rows[r, ev.LAST_QTY]
             x64[x, t.X_PX] = rows[r, ev.LAST_PX]
-            _alias(rows, r, x, x64, x32, x_index, one)
+            _alias(rows, r, x, o32, x64, x32, x_index, one)
         head(out, n, what, rows, r, at, clocks, one)
         of_event(out, n, rows, r)
         out[n, po.BITS] |= Note.ORDER_UNKNOWN
@@ -628,7 +637,7 @@ def _undo(rows, r, at, n, kind, out, o64, o32, x64, x32, x_index, p32, pair64, w
     again = state & 15 == t.X_BUSTED or state & 15 == t.X_EARLY_BUST
     if not bust and not again:
         again = x64[x, t.X_QTY] == rows[r, ev.LAST_QTY] and x64[x, t.X_PX] == rows[r, ev.LAST_PX]
-        again |= names_already(rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO], x, x64, x32, x_index)
+        again |= names_already(rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO], x, x64, x32, x_index, one)
     if not again and not early and (bust or rows[r, ev.LAST_QTY] < x64[x, t.X_QTY]):
         if not _is_owner(rows, r, x32[x, t.X_ORDER], o32, who64):
             what = PostingKind.EVENT  # a router does not lower what another one's order executed
@@ -670,18 +679,18 @@ def _undo(rows, r, at, n, kind, out, o64, o32, x64, x32, x_index, p32, pair64, w
     x64[x, t.X_PX] = rows[r, ev.LAST_PX]
     x32[x, t.X_STATE] |= t.X_CORRECTED
     out[n, po.QTY], out[n, po.PX] = rows[r, ev.LAST_QTY], rows[r, ev.LAST_PX]
-    _alias(rows, r, x, x64, x32, x_index, one)
+    _alias(rows, r, x, o32, x64, x32, x_index, one)
     return n + 1
 
 
 @inlined
-def _alias(rows, r, x, x64, x32, x_index, one):
+def _alias(rows, r, x, o32, x64, x32, x_index, one):
     """A correction has an exec id of its own; a later bust may name it."""
     if rows[r, ev.EXEC_HI] == 0 and rows[r, ev.EXEC_LO] == 0:
         return
     if rows[r, ev.EXEC_HI] == rows[r, ev.EXEC_REF_HI] and rows[r, ev.EXEC_LO] == rows[r, ev.EXEC_REF_LO]:
         return
-    other = new_execution(rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO], x64, x32, x_index, one)
+    other = new_execution(rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO], x, o32, x64, x32, x_index, one)
     x32[other, t.X_STATE] = t.X_ALIAS
     x32[other, t.X_ORDER] = x
 
@@ -775,13 +784,15 @@ def _reference(rows, r, at, n, kind, out, x64, x32, pair64, pair_index, host_bui
         else:
             what = PostingKind.POSITION_SET
             quantity, px = rows[r, ev.QTY], rows[r, ev.PRICE]
-            since, link = 0, one[t.N_LINKS] + 1
+            since, link = 0, 1 + one[t.N_LINKS] % (t.LINKS - 1)
             x = pair64[pair, t.PAIR_LAST_EXEC]
-            while x != 0 and 0 < x32[x, t.X_LINK] < link:  # else the ring has forgotten what was here
+            while x != 0 and linked_before(x32[x, t.X_LINK], link):  # else the ring has forgotten it
                 link = x32[x, t.X_LINK]
                 state = x32[x, t.X_STATE]
                 if state & t.X_CHANGE:  # of an execution that the stated position still held whole
-                    if x64[x32[x, t.X_ORDER], t.X_AT] <= rows[r, ev.AS_OF] < x64[x, t.X_AT]:
+                    of = x32[x, t.X_ORDER]
+                    is_kept = linked_before(x32[of, t.X_LINK], link)
+                    if is_kept and x64[of, t.X_AT] <= rows[r, ev.AS_OF] < x64[x, t.X_AT]:
                         since += x64[x, t.X_QTY]
                 elif state & 15 == t.X_LIVE and x64[x, t.X_AT] > rows[r, ev.AS_OF]:
                     since += -x64[x, t.X_QTY] if state & t.X_SELLS else x64[x, t.X_QTY]

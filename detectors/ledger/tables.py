@@ -7,24 +7,35 @@ bound: it still counts in every total, it only has no name of its own.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 # One live order: 56 + 52 bytes, its id 28, its place in the index 8: 144.  A million of them: 144 MB.
 # The busiest stream measured (Knight's day) has 2,020 orders a second; kept five minutes after they
 # are out that is 606,000.
 ORDERS_MAX: Final = 1 << 21
-ORDER_IDS_MAX: Final = 1 << 22  # an order may have many ids: one of CME's was replaced 332 times
+IDS_OF_ORDER: Final = 2  # on average; one of CME's was replaced 332 times
 PARENTS_MAX: Final = 1 << 20  # 64 + 20 + 64 (text) + 64 (bookings) bytes: 212 MB when full
-EXECUTIONS_MAX: Final = (
-    1 << 23
-)  # 88 bytes: Knight's day of 4 million is 352 MB; past 8 million the oldest is forgotten
+# 92 bytes, its place in the index 8: 400 MB on Knight's day of 4 million; past 8 the oldest is forgotten.
+EXECUTIONS_MAX: Final = 1 << 23
 PAIRS_MAX: Final = 1 << 19  # (account, symbol)
 WHOS_MAX: Final = 1 << 18  # distinct attributions
 STREAMS_MAX: Final = 1 << 12  # numbered streams (source, host, boot, stream)
 PARTS_MAX: Final = 1 << 10  # partitions and files
+LINKS: Final = (1 << 31) - 1  # places in the lists of pairs; a list never spans half of them
 SEQ_REMEMBERED: Final = 64  # numbers of a stream whose repetition is recognised
 BOOKINGS_REMEMBERED: Final = 8  # bookings of a parent whose repetition is recognised
 PARENT_TEXT_BYTES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many rows three of the tables have, each a power of two; an operator may say so."""
+
+    orders: int = ORDERS_MAX
+    executions: int = EXECUTIONS_MAX
+    parents: int = PARENTS_MAX
+
 
 RETAIN_NS: Final = 300 * 1_000_000_000  # an order that is out is known this much longer
 FUTURE_NS: Final = 5 * 1_000_000_000  # a ts this far ahead of its arrival moves no clock
@@ -70,6 +81,7 @@ PARENT64: Final = 8
 (P_FLAGS, P_DATE, P_WHO, P_SYMBOL, P_SIGN) = range(5)
 PARENT32: Final = 5
 P_KNOWN, P_DONE, P_HELD = 1, 2, 4
+P_AGAIN: Final = 8  # the code was another parent's: what names it from an earlier trade date means that one
 
 # (account, symbol), int64.
 (PAIR_ACCOUNT, PAIR_SYMBOL, PAIR_LAST_EXEC, PAIR_AS_OF, PAIR_POS, PAIR_BASE) = range(6)
@@ -96,7 +108,7 @@ CLOCK64: Final = 6
 # One-off numbers of the ledger, int64.
 (
     LOW, NEWEST, LOW_PART, PARTS,
-    N_ORDERS, N_IDS, FREE_ID, QUEUE_HEAD, QUEUE_TAIL, N_EXECS, FIRST_EXEC_KEPT, N_PARENTS, N_PAIRS, N_WHOS,
+    N_ORDERS, N_IDS, FREE_ID, QUEUE_HEAD, QUEUE_TAIL, N_EXECS, EXECS_BOUND, N_PARENTS, N_PAIRS, N_WHOS,
     N_STREAMS,
     COLD, NEWEST_DATE, RETAIN, UNKNOWN_ACCOUNT,
     TODO, TODO_CURSOR, TODO_ORDER, TODO_AT,

@@ -52,7 +52,7 @@ from monitor.core.inputs import (
 )
 from monitor.core.policy import Policy
 from monitor.core.sequence import Sequencer
-from monitor.core.sources import Sources
+from monitor.core.sources import Sources, Suspicion
 from monitor.core.weighing import Weighing
 
 SECOND_NS: Final = 1_000_000_000
@@ -69,7 +69,7 @@ class Engine:
         self.policy = policy
         self.names = names if names is not None else Names()
         retain = {} if policy.retain_ns is None else {"retain_ns": policy.retain_ns}
-        self.ledger = Ledger(self.names, cold=policy.cold, **retain)
+        self.ledger = Ledger(self.names, cold=policy.cold, bounds=policy.bounds, **retain)
         self.flow = Flow(self.ledger)
         learned = policy.baseline
         self.in_force = HaltsInForce(self.names)
@@ -293,7 +293,7 @@ class Engine:
         yield from (
             self._page_self(key, what, reason, resolved=resolved)
             for key, what, reason, resolved in self.doubt.changes(
-                passed, self._results(), tuple(self.sources.doubts())
+                passed, self._results(), (*self._full_books(), *self.sources.doubts())
             )
         )
         yield from self._say_faults()
@@ -307,6 +307,13 @@ class Engine:
         if now - self._saved_at >= self.policy.save_every_ns:
             self._saved_at = now
             yield Save("period")
+
+    def _full_books(self) -> Iterator[Suspicion]:
+        """What has no name of its own is in no question about orders and parents, only in the sums."""
+        unnamed = self.ledger.counters["overflowed"]
+        if unnamed:
+            what = "more orders, parents, positions or attributions than there is room for: they have no name"
+            yield Suspicion("overflow/books", "overflow", what)
 
     def _results(self) -> Mapping[str, Result]:
         """What is stale or failed now, over all detectors."""
@@ -426,6 +433,12 @@ class Engine:
             "ledger": self.ledger.views(),
             **{f"detectors/{name}": detector.views() for name, detector in self.detectors.items()},
         }
+
+    @property
+    def bytes_known(self) -> int:
+        """What the tables of the ledger and of the detectors hold."""
+        tables = (table for detector in self.detectors.values() for table in detector.views().values())
+        return self.ledger.bytes_in_use + sum(table.nbytes for table in tables)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Back to a snapshot; `ValueError` if it is not one.

@@ -106,6 +106,8 @@ class HaltLoop:
                 yield from self._raise_for(gateway, late.payload, Level(level + 1))
 
     def _raise_for(self, gateway: str, payload: Mapping[str, Any], level: Level) -> Iterator[Command]:
+        if self.halts.is_full and payload["scope"]:
+            return  # past the bound it is the firm's halt that is raised
         scope = Scope.of({**payload["scope"], "gateway": gateway})
         trade_date = str(np.datetime64(payload["event_ts"], "ns").astype("datetime64[D]"))
         cause = (payload["detector"], payload["reason_code"], scope.text, trade_date)

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from detectors.contract import Int64Array, Level
+from detectors.ledger.tables import Bounds
 from monitor.core.baseline import Baseline
 
 
@@ -45,4 +46,5 @@ class Policy:
     save_every_ns: int = 10_000_000_000  # how often the state is asked to be saved
     sessions: Mapping[str, Int64Array] = field(default_factory=dict, compare=False)  # by calendar
     baseline: Baseline = field(default_factory=Baseline, compare=False)  # its digest is in `digest`
+    bounds: Bounds = field(default_factory=Bounds)  # of the ledger's tables
     retain_ns: int | None = None  # how long an order that is out stays known; None: the ledger's own

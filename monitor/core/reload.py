@@ -80,6 +80,8 @@ def rebuilt(
     """The detectors of another policy with what these know.  `ValueError` says who wants a restart for it."""
     if before.baseline.digest != after.baseline.digest:
         raise ValueError("the baseline is another one: restart, so that all judge by it from the start")
+    if before.bounds != after.bounds:
+        raise ValueError("memory is another one: restart, so that the books are opened at their new bounds")
     new: dict[str, Detector] = {}
     for name, chosen in after.detectors.items():
         known = detectors.get(name)

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 DEADLINE_S: Final = 20.0
 RECORDS_MAX: Final = 10_000
+BYTES_MAX: Final = 64 * 1024 * 1024  # as much as the trail takes in at once
 
 
 async def fetch(
@@ -43,11 +44,12 @@ async def _fetch_range(
 ) -> None:
     consumer.assign([partition])
     consumer.seek(partition, first)
-    position = first
-    while position <= last and len(found) < RECORDS_MAX:
+    position, left = first, BYTES_MAX - sum(len(value) for *_, value in found)
+    while position <= last and len(found) < RECORDS_MAX and left > 0:
         got = await consumer.getmany(partition, timeout_ms=500, max_records=min(last - position + 1, 1_000))
         for record in got.get(partition, ()):
             position = record.offset + 1
             if record.offset > last:
                 return
             found.append((partition.topic, partition.partition, record.offset, record.value or b""))
+            left -= len(found[-1][-1])

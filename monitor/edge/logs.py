@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import select
+import stat
 import sys
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
@@ -41,7 +44,7 @@ QUIET: Final = {
 def configure(*, verbose: bool = False, stream: TextIO | None = None, human: bool | None = None) -> None:
     """Once, at start.  `human`: None means "if the stream is a terminal"."""
     out = stream if stream is not None else sys.stderr
-    sink = _Sink(out)
+    sink = Sink(out)
     plain = out.isatty() if human is None else human
     level = logging.DEBUG if verbose else logging.INFO
     shared: list[Any] = [
@@ -84,20 +87,54 @@ def logger() -> Any:
     return structlog.get_logger()
 
 
-class _Sink:
-    """The stream, or nothing: a log on a full disk must not end what it only tells of."""
+class Sink:
+    """The stream, or nothing: a log on a full disk must not end what it only tells of.
+
+    Nor may one whose reader hangs (a journal on the disk that is stuck) hold back what is judged: what a pipe
+    or a socket does not take at once is lost, and the next line that gets through says how many were.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._pipe = _pipe_of(out)
+        self._ready = select.poll()
+        self._lost, self._is_cut = 0, False
+        if self._pipe is not None:
+            self._ready.register(self._pipe, select.POLLOUT)
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError):
-            self._out.write(text)
+            if self._pipe is None:
+                self._out.write(text)
+            else:
+                self._put(self._pipe, text)
         return len(text)
 
     def flush(self) -> None:
         with contextlib.suppress(OSError):
             self._out.flush()
+
+    def _put(self, pipe: int, text: str) -> None:
+        """In pieces that a pipe with room takes whole; a line that was cut ends before the next one."""
+        told = f'{{"event":"log.lost","level":"warning","lines":{self._lost}}}\n' if self._lost else ""
+        left = (("\n" if self._is_cut else "") + told + text).encode(errors="backslashreplace")
+        while left:
+            if not self._ready.poll(0):
+                self._lost += 1
+                return
+            left = left[os.write(pipe, left[: select.PIPE_BUF]) :]
+            self._is_cut = bool(left)
+        self._lost = 0
+
+
+def _pipe_of(out: TextIO) -> int | None:
+    """Its number, if somebody reads at the other end: a file or a terminal is written the usual way."""
+    try:
+        handle = out.fileno()
+        mode = os.fstat(handle).st_mode
+    except (OSError, ValueError, AttributeError):
+        return None
+    return handle if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
 
 
 def _bound(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> Mapping[str, Any]:

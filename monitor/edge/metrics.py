@@ -21,7 +21,7 @@ from prometheus_client import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 OTHER: Final = "other"
 SEVERITIES: Final = ("warn", "high", "halt")
@@ -30,9 +30,11 @@ STATUSES: Final = ("judging", "degraded", "blind")
 ROADS: Final = ("kafka", "mqtt")
 PAGE_ROADS: Final = ("alertmanager", "webhook")
 GAPS: Final = ("retention", "truncated", "recreated", "partition_gone", "corrupt", "too_large")
+OVER_BOUND: Final = ("unnamed", "forgotten")
 LINKS: Final = ("kafka", "kafka_halts", "kafka_out", "mqtt", "mqtt_in")
 TASKS: Final = (
     "kafka", "kafka_halts", "kafka_out", "mqtt", "dead_letters", "http", "pager", "reloading", "certificates",
+    "metrics",
 )  # fmt: skip
 PARTITIONS_MAX: Final = 1_024  # of a topic with more the rest are one series
 # A halt is to be readable within some milliseconds, and its publication gives up waiting after a second.
@@ -169,6 +171,17 @@ class Metrics:
         self.loop_seconds = histogram("loop_latency_seconds", "How late the clock was read.", LOOP_BUCKETS)
         self.handle_seconds = histogram("handle_seconds", "Judging one chunk of records.", LOOP_BUCKETS)
         self.tasks = gauge("tasks", "Tasks of the loop: a number that only rises is a leak.")
+        self._tables_bytes = gauge(
+            "tables_bytes", "What the tables of the ledger and the detectors hold: up to [memory]'s bounds."
+        )
+        self._over_bound = Closed(
+            gauge(
+                "over_bound",
+                "Over a bound of [memory]: what has no name of its own, executions that were forgotten.",
+                "what",
+            ),
+            OVER_BOUND,
+        )
         self.clock_skew = gauge("clock_skew_seconds", "Wall clock minus the time that we judge by.")
         self.task_failures = Closed(
             counter("task_failures", "Tasks that failed unforeseen and were begun again.", "task"), TASKS
@@ -184,6 +197,12 @@ class Metrics:
         gauge("snapshot_age_seconds", "Since the last snapshot, or the start.").set_function(
             lambda: (now_ns() - self._saved_ns) / 1e9
         )
+
+    def know_tables(self, size: Callable[[], float], over: Mapping[str, Callable[[], float]]) -> None:
+        """Ask for them when somebody wants to know."""
+        self._tables_bytes.set_function(size)
+        for what, count in over.items():
+            self._over_bound(what).set_function(count)
 
     def snapshot_saved(self, at_ns: int) -> None:
         self._saved_ns = at_ns

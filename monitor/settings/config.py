@@ -1,7 +1,8 @@
 """What a configuration without problems is: immutable, plain, with its policy's digest.
 
 The digest covers what judges (site, env, telemetry, ladder, detectors with their
-defaults), not addresses: two monitors with one policy say so by one value.
+defaults, bounds of memory that are not the shipped ones), not addresses: two monitors
+with one policy say so by one value.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Document(Section):
     snapshot: sections.Snapshot = Field(sections.Snapshot())
     pages: sections.Pages = Field(sections.Pages())
     http: sections.Http = Field(sections.Http())
+    memory: sections.Memory = Field(sections.Memory())
     ladder: sections.Ladder = Field(sections.Ladder())
     rollout: sections.Rollout = Field(sections.Rollout())
 
@@ -72,6 +74,7 @@ class Config:
     snapshot: sections.Snapshot
     pages: sections.Pages
     http: sections.Http
+    memory: sections.Memory
     ladder: sections.Ladder
     rollout: sections.Rollout
     detectors: Mapping[str, DetectorConfig]
@@ -106,6 +109,8 @@ def digest_of(document: Document, detectors: Mapping[str, DetectorConfig]) -> st
         "ladder": document.ladder.model_dump(mode="json"),
         "detectors": {name: detector_document(one) for name, one in detectors.items()},
     }
+    if document.memory != sections.Memory():  # bounds that everybody has name no policy of their own
+        policy["memory"] = document.memory.model_dump(mode="json")
     return hashlib.sha256(rfc8785.dumps(_plain(policy))).hexdigest()
 
 

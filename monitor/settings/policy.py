@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
+from detectors.ledger.tables import Bounds
 from monitor.core.policy import DetectorPolicy, Mode, Policy
 from monitor.settings.baseline import baseline_of, sessions_of
 
@@ -20,7 +21,7 @@ def policy_of(config: Config, *, live: bool = True, cold: bool = True) -> Policy
 
     Raises `ConfigError` where the configuration names a baseline that cannot be had.
     """
-    telemetry, baseline = config.telemetry, baseline_of(config)
+    telemetry, memory, baseline = config.telemetry, config.memory, baseline_of(config)
     digest = config.policy_digest
     if not baseline.is_cold:
         digest = hashlib.sha256(f"{digest} {baseline.digest}".encode()).hexdigest()
@@ -40,5 +41,11 @@ def policy_of(config: Config, *, live: bool = True, cold: bool = True) -> Policy
         live=live,
         cold=cold,
         baseline=baseline,
+        bounds=Bounds(*map(_power_of_two, (memory.orders_max, memory.executions_max, memory.parents_max))),
         sessions=sessions_of(config),
     )
+
+
+def _power_of_two(rows: int) -> int:
+    """So many rows or more: an index is a power of two long."""
+    return 1 << (rows - 1).bit_length()

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
 from detectors.event import Kind, Source
+from detectors.ledger.tables import EXECUTIONS_MAX, ORDERS_MAX, PARENTS_MAX
 from monitor.settings.problems import nearest, shown
 
 WITNESSES: Final = ("parent_fill", "order_ack", "drop_copy")
@@ -24,6 +25,8 @@ SOURCES: Final = tuple(source.name.lower() for source in Source)
 KINDS: Final = tuple(kind.name.lower() for kind in Kind if kind is not Kind.UNKNOWN)
 PORT_MAX: Final = 65_535
 DAY_MS: Final = 86_400_000
+ROWS_MIN: Final = 4_096
+EXECUTIONS_MOST: Final = 1 << 26  # 7 GB: eight times Knight's day
 
 
 def _listed(value: str, known: tuple[str, ...], noun: str) -> str:
@@ -293,6 +296,37 @@ class Http(Section):
         9_464, description="port; 0: any free one, logged at start"
     )
     lag_s_max: int = Field(5, ge=1, le=3_600, description="/readyz says no when reading lags by more")
+
+
+class Memory(Section):
+    """How much is remembered, and so how much memory is taken: it grows up to these bounds, not past them.
+
+    Past its bound an execution makes the oldest one forgotten; an order or a parent that finds no room counts
+    in a bucket without a name, and the lease is degraded.  Another bound asks for a restart; where what is
+    known does not fit, or the executions were full, it begins anew at the session's start.
+    """
+
+    orders_max: int = Field(
+        ORDERS_MAX,
+        ge=ROWS_MIN,
+        le=ORDERS_MAX,
+        description="orders at once, those included that are out for less than five minutes; 190 bytes each. "
+        "All three are rounded up to a power of two",
+    )
+    executions_max: int = Field(
+        EXECUTIONS_MAX,
+        ge=ROWS_MIN,
+        le=EXECUTIONS_MOST,
+        description="executions, of which the oldest is forgotten first: a bust after that finds nothing; "
+        "100 bytes each",
+    )
+    parents_max: int = Field(
+        PARENTS_MAX,
+        ge=ROWS_MIN,
+        le=PARENTS_MAX,
+        description="parents; one of an earlier trade date that is done makes room; 220 bytes each, and 500 "
+        "more in the detectors that look at parents",
+    )
 
 
 class Ladder(Section):

@@ -1,9 +1,12 @@
 """What the monitor cannot see, its lease says: judging, degraded, blind; and one page a cause."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from detectors import event as ev
 from detectors.contract import Batch, Result
+from detectors.ledger.tables import Bounds
 from monitor.core.inputs import (
     LifeBegan,
     LinkChanged,
@@ -13,7 +16,7 @@ from monitor.core.inputs import (
     RecordsLost,
     TimePassed,
 )
-from tests.playbook import Lease, Page, Playbook, crash_and_restore, engine, wait
+from tests.playbook import Lease, Page, Playbook, crash_and_restore, engine, engine_of, policy, wait
 from tests.streams import SECOND
 
 
@@ -68,6 +71,16 @@ def test_a_partition_with_records_that_does_not_advance_is_blind():
     assert book.engine.doubt.status()[0] == "degraded"  # it moves, and lags
     book >> wait(0.1)
     assert book.engine.doubt.status()[0] == "judging"
+
+
+def test_a_parent_that_finds_no_room_degrades_and_pages_once():
+    """It counts, and no question about single parents sees it."""
+    chosen = replace(policy(scripted={}), bounds=Bounds(parents=4))
+    book = Playbook(engine_of(chosen)) >> "P1" >> "P2" >> "P3" >> wait(2)
+    assert book.engine.doubt.status()[0] == "judging"
+    book >> "P4" >> wait(0.1) << Page("they have no name", "self")
+    book >> wait(5) >> crash_and_restore() >> wait(5)
+    assert book.engine.doubt.status() == ("degraded", (), ("overflow/books",))
 
 
 def test_while_the_feed_is_down_the_streams_time_stands():

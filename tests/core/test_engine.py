@@ -276,6 +276,19 @@ def test_a_gateway_that_does_not_answer_is_raised_one_level_and_it_alone():
     book >> wait(9) << None
 
 
+def test_with_as_many_halts_open_as_there_is_room_for_only_the_firms_is_raised(monkeypatch):
+    """Else each gateway that is silent would add as many again."""
+    monkeypatch.setattr("monitor.core.halts.OPEN_MAX", 2)
+    book = Playbook(engine(**SCRIPTED)) >> hello("g1", "g2") >> says("host=a") >> says("host=b")
+    book >> says("host=c") << Halt("*")
+    book >> wait(5)
+    raised = {
+        payload["scope"].get("gateway"): payload["scope"] for payload in book.engine.halts.open.values()
+    }
+    assert raised == {None: {}, "g1": {"gateway": "g1"}, "g2": {"gateway": "g2"}}
+    assert len(book.engine.halts.open) == 5
+
+
 def test_a_level_is_never_raised_to_disconnect():
     book = Playbook(engine(scripted={"level": Level.HALT_CANCEL})) >> hello("g1") >> says("host=a") >> wait(9)
     assert {halt.payload["level"] for halt in book.of(cmd.Halt)} == {"halt_cancel"}

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.contract import every_detector
+from detectors.ledger.tables import Bounds
 from monitor.core import commands as cmd
 from monitor.core.inputs import PolicyBroken, PolicyRead
 from monitor.core.policy import DetectorPolicy, Mode
@@ -100,6 +101,12 @@ def test_a_family_that_is_new_wants_a_restart_and_the_old_policy_stays():
         Playbook(engine(child_parent={})) >> read(policy(child_parent={}, fill_gap={})) << Page("self/reload")
     )
     assert list(book.engine.detectors) == ["child_parent"]
+
+
+def test_other_bounds_of_memory_want_a_restart_and_the_old_policy_stays():
+    other = replace(policy(child_parent={}), bounds=Bounds(parents=1 << 14))
+    book = Playbook(engine(child_parent={})) >> read(other) << Page("self/reload")
+    assert book.engine.policy.bounds == Bounds()
 
 
 def test_a_broken_configuration_changes_nothing_and_pages():

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import logging
+import os
 
 import pytest
 import structlog
@@ -113,3 +114,22 @@ def test_a_log_that_cannot_be_written_ends_nothing(said):
     out.full = False
     logs.logger().info("halt.settled")
     assert json.loads(out.getvalue())["event"] == "halt.settled"
+
+
+def test_a_reader_that_hangs_holds_nobody_back_and_what_was_lost_is_said():
+    """A journal on a disk that is stuck: a full pipe would block the loop that judges."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as out:
+        sink = logs.Sink(out)
+        line = json.dumps({"event": "record.quarantined", "detail": "x" * 9_000}) + "\n"
+        for _ in range(20):  # of which seven find room
+            sink.write(line)
+        told = os.read(reading, 1 << 20).decode()
+        sink.write('{"event":"halt.sent"}\n')
+        told += os.read(reading, 1 << 20).decode()
+    os.close(reading)
+    *whole, cut, lost, last = told.splitlines()
+    assert {each + "\n" for each in whole} == {line}
+    assert line.startswith(cut)
+    assert json.loads(lost) == {"event": "log.lost", "level": "warning", "lines": 20 - len(whole)}
+    assert last == '{"event":"halt.sent"}'

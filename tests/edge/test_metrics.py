@@ -3,7 +3,7 @@
 import pytest
 
 from monitor.edge.kafka_in import facts
-from monitor.edge.metrics import GAPS, Metrics
+from monitor.edge.metrics import GAPS, OVER_BOUND, Metrics
 from tests.real.prometheus import promtool_check
 
 NOW = 1_700_000_000 * 10**9
@@ -67,6 +67,14 @@ def test_what_happened_is_told(metrics):
         'knightwatch_build_info{version="1.2.3"} 1.0',
     ):
         assert series in text
+
+
+def test_what_the_tables_hold_is_asked_for_when_the_page_is_read(metrics):
+    held = [1]
+    metrics.know_tables(lambda: held[0], {what: lambda: 10 * held[0] for what in OVER_BOUND})
+    held[0] = 7
+    for series in ("tables_bytes 7.0", *(f'over_bound{{what="{what}"}} 70.0' for what in OVER_BOUND)):
+        assert f"knightwatch_{series}" in page(metrics)
 
 
 def test_a_name_of_the_stream_never_becomes_a_series(metrics):

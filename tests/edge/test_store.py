@@ -63,6 +63,17 @@ async def test_a_disk_that_fills_leaves_the_one_before_and_the_half_goes_with_th
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".kws", ".kws"]
 
 
+async def test_a_clock_that_was_set_back_makes_no_snapshot_older_than_those_before(tmp_path):
+    store = Store(tmp_path)
+    hour = 3_600 * 10**9
+    for n in range(4):
+        await store.save(lambda n=n: [b"before %d" % n], 2 * hour + n)
+    for n in range(2):
+        await store.save(lambda n=n: [b"after %d" % n], hour + n)
+    assert store.load(decode, Bad) == (b"after 1", [])
+    assert len(list(tmp_path.iterdir())) == KEPT
+
+
 def test_nobody_else_may_look_into_a_folder_that_it_makes(tmp_path):
     Store(tmp_path / "made")
     assert (tmp_path / "made").stat().st_mode & 0o077 == 0

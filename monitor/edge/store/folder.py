@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from monitor.failpoints import failpoint
 KEPT: Final = 3
 PATTERN: Final = "snapshot-*.kws"
 HALVES: Final = "snapshot-*.half"
+NUMBER: Final = re.compile(r"[0-9]{20}")
 BAD_KEPT: Final = 10  # what was set aside is for a person to look at; 3 GB of it are enough
 
 Piece = bytes | memoryview
@@ -31,7 +33,7 @@ class Folder:
 
     def write(self, pieces: Iterable[Piece], at_ns: int) -> Path:
         """Write a snapshot whole or not at all; raises `OSError`, and then the one before is still valid."""
-        path = self._folder / f"snapshot-{at_ns:020}.kws"
+        path = self._folder / f"snapshot-{max(at_ns, self._newest() + 1):020}.kws"
         half = path.with_suffix(".half")
         failpoint("store.before_write")
         with half.open("wb", buffering=0) as file:
@@ -60,6 +62,11 @@ class Folder:
                 wrong.append(f"{path.name}: {broken}")
                 path.rename(path.with_suffix(".bad"))
         return None, wrong
+
+    def _newest(self) -> int:
+        """The number of the newest: one of a clock that was set back since must not be taken for older."""
+        numbers = (path.stem.removeprefix("snapshot-") for path in snapshots_in(self._folder))
+        return next((int(number) for number in numbers if NUMBER.fullmatch(number)), -1)
 
     def _sync(self) -> None:
         handle = os.open(self._folder, os.O_RDONLY)
