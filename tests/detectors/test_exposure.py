@@ -205,6 +205,28 @@ def test_what_no_longer_works_no_longer_counts(kind, more):
     assert book.gross() == (400 if more.get("qty") or more.get("leaves_qty") else 0)
 
 
+@pytest.mark.parametrize("kind", ["order_cancel", "order_reject", "fill"])
+def test_an_order_works_whatever_became_of_yesterdays_that_had_its_id(kind):
+    """Of which the stream told the end alone: it began in the middle of that day."""
+    book = Book(gross(1e9))
+    more = {"exec_id": "E", "last_qty": 100, "last_px": 10, "account": "B", "symbol": "X", "side": "buy"}
+    book.say(kind, order_id="O1", **(more if kind == "fill" else {}))
+    book.after(DAY).order("buy", 100)
+    assert book.order_id == "O1"
+    assert book.gross() == 1_000
+
+
+@pytest.mark.parametrize(("reason_class", "works"), [("ioc", 0), ("expired", 1_000), (None, 1_000)])
+def test_an_end_that_is_told_the_next_morning_is_of_the_order_before_unless_it_was_ioc(reason_class, works):
+    """The id comes back: a venue may tell once more that a day order ended, and an IOC's end may come first."""
+    book = Book(gross(1e9))
+    book.order("buy", 100, tif="day")
+    book.say("order_cancel", order_id="O1")
+    book.after(DAY).say("order_cancel", order_id="O1", reason_class=reason_class)
+    book.order("buy", 100, order_id="O1")
+    assert book.gross() == works
+
+
 # -- prices ----------------------------------------------------------------------------------------
 
 
