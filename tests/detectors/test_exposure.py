@@ -397,6 +397,15 @@ def test_people_are_paged_once_a_day_for_a_scope():
     assert said == ["high gross account=A: 950 > 900"] * 2
 
 
+def test_people_are_paged_once_a_day_for_a_scope_whichever_symbol_it_is():
+    book = Book({"scope": "account=*", "quantity": 100})
+    assert book.order("buy", 95) == ["high quantity account=A: 95 > 90"]
+    assert book.order("buy", 95, symbol="Y") == []
+    assert book.order("buy", 101, symbol="Z") == ["halt quantity account=A: 101 > 100"]
+    assert book.order("buy", 95, account="B") == ["high quantity account=B: 95 > 90"]
+    assert book.after(DAY).order("buy", 95, symbol="W") == ["high quantity account=A: 95 > 90"]
+
+
 def test_a_limit_halts_again_only_after_a_second_below_it():
     book = Book(gross(1_000))
     assert book.order("buy", 101)
