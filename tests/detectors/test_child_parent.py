@@ -426,6 +426,35 @@ def test_children_of_a_done_parent_are_late_over_midnight_too():
     assert heard(story)[-1] == "high child_after_done host=h1 3"
 
 
+# -- dollars ---------------------------------------------------------------------------------------
+
+
+def quoted(**instrument: Any) -> Story:
+    yen = Story().say("fx", source="market", currency="JPY", usd=0.01)
+    return yen.say("instrument", source="market", symbol="NOK", **instrument)
+
+
+def test_dollars_over_a_parent_are_dollars_in_yen_and_of_a_future_too():
+    def over(story: Story, px: float) -> bool:
+        said = heard(story.parent(qty=10).child(qty=12, price=px).fill(qty=12, px=px))
+        return said == ["halt overcommit host=h1 12"]
+
+    assert over(quoted(), 25_001)
+    assert not over(quoted(), 25_000)
+    assert not over(quoted(currency="JPY"), 25_001)
+    assert over(quoted(currency="JPY"), 2_500_001)
+    assert over(quoted(multiplier=50), 501)
+    assert not over(quoted(multiplier=50), 500)
+
+
+def test_dollars_of_orphans_and_of_a_chain_are_dollars_too():
+    for currency, rungs in (("USD", ["high"]), ("JPY", [])):
+        story = quoted(currency=currency).child(None, price=2_500)
+        assert [s.split()[0] for s in heard(story, wait=SECOND, parented=PARENTED)] == rungs
+        story = quoted(currency=currency).child(None, qty=100, price=2_000).replace(qty=500)
+        assert [s.split()[0] for s in heard(story)] == (["halt"] if rungs else ["warn"])
+
+
 # -- ratio -----------------------------------------------------------------------------------------
 
 
