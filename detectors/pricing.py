@@ -42,6 +42,7 @@ CURRENCY: Final = 2
 F_OTHER, F_DOLLAR = 1, 2
 CURRENCIES_MAX: Final = 1 << 10  # as many as have a name
 
+PX_MAX: Final = 9.0e18  # 1e-8: what int64 holds
 WORTH_MAX: Final = 4.0e18  # in 1e-4 dollars: 400 trillion; beyond it a value stays there
 
 
@@ -143,6 +144,25 @@ def dollars_for_one(symbols, symbol, rates):
     """Dollars for one unit of the symbol's currency, 1e-8; 0: nobody said."""
     currency = symbols[symbol, Y_CURRENCY]
     return rates[currency, F_USD] if currency != 0 else UNIT
+
+
+@inlined
+def in_dollars(px, symbols, symbol, rates):
+    """A price as dollars for one unit of its symbol; a currency that nobody rated counts one for one."""
+    usd = dollars_for_one(symbols, symbol, rates)
+    one = (float(multiplier_of(symbols, symbol)) / UNIT) * (float(usd if usd != 0 else UNIT) / UNIT)
+    return px if one == 1.0 else np.int64(np.rint(min(max(float(px) * one, -PX_MAX), PX_MAX)))
+
+
+@inlined
+def units_told(symbols, currencies, postings, i, rows):
+    """A rate or an instrument was told; returns the currency that must be asked about first, else 0."""
+    asked = currency_asked(currencies, postings, i, rows)
+    if asked == 0 and postings[i, po.KIND] == PostingKind.INSTRUMENT:
+        instrument_told(symbols, postings, i, rows)
+    elif asked == 0:
+        rate_told(currencies, postings, i)
+    return asked
 
 
 @inlined

@@ -42,6 +42,7 @@ from detectors.child_parent.ticks import tick_until
 from detectors.contract import Detector
 from detectors.evidence import breaches
 from detectors.kernel import SECOND_NS
+from detectors.pricing import answer_currency
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,6 +77,9 @@ class ChildParent(Detector):
                 answer = tb.YES if is_parented(pair, self._t, self.view) else tb.NO
                 self._t.pairs[pair, tb.PR_PARENTED] = answer
                 state[tb.S_ASKED] = 0
+            if state[tb.S_CURRENCY]:
+                answer_currency(self.view.names, self._t.currencies, int(state[tb.S_CURRENCY]))
+                state[tb.S_CURRENCY] = 0
 
     def on_time(self, now_ns: int) -> Iterator[Breach]:
         is_done = False
@@ -111,6 +115,8 @@ class ChildParent(Detector):
             "rings": places * tb.N_REASONS,
             "hosts": names.count(nm.HOST) + nm.FIRST,
             "prices": names.count(nm.SYMBOL) + nm.FIRST,
+            "symbols": names.count(nm.SYMBOL) + nm.FIRST,
+            "currencies": names.count(nm.CURRENCY) + nm.FIRST,
             "firsts": int(state[tb.S_ORDERS]),
             "chains": int(state[tb.S_ORDERS]),
             "waiting": int(state[tb.S_WAITING]),

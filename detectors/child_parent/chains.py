@@ -51,7 +51,7 @@ def _judge_total(t, p, total, n):
         c[tb.C_SENT_AT] = p[po.SENT_AT]
     if first <= 0.0:
         return n
-    usd = worth(total, price_of(p, t.prices), limits)
+    usd = worth(total, price_of(p, t), limits)
     times = float(total) * UNIT / first
     rung, limit = CLEAR, limits[tb.L_CHAIN_WARN]
     if times >= limit:

@@ -22,21 +22,22 @@ from detectors.child_parent.waiting import wait
 from detectors.child_parent.worth import learn_price, price_of, worth
 from detectors.kernel import SECOND_NS, compiled, inlined
 from detectors.posting import Note, PostingKind
+from detectors.pricing import units_told
 
 
 @compiled
 def judge_postings(
     postings, start, rows,
-    limits, state, parents, places, pairs, cross, rings, seen, codes, hosts, prices, firsts, chains, waiting,
-    hits,
+    limits, state, parents, places, pairs, cross, rings, seen, codes, hosts, prices, symbols, currencies,
+    firsts, chains, waiting, hits,
 ):  # fmt: skip
-    """Judge from `start`; returns (next posting, hits).  Stops where hits are full or a pair is new.
+    """Judge from `start`; returns (next posting, hits).  Stops where hits are full or it must ask.
 
     It is called for each batch, and a `Tables` takes 2 µs longer to pass than its arrays.
     """
     t = tb.Tables(
-        limits, state, parents, places, pairs, cross, rings, seen, codes, hosts, prices, firsts, chains,
-        waiting, hits,
+        limits, state, parents, places, pairs, cross, rings, seen, codes, hosts, prices, symbols, currencies,
+        firsts, chains, waiting, hits,
     )  # fmt: skip
     n, may_warm = np.int64(0), state[tb.S_COLD] != 0 and _has_new_date(postings, start, rows, state)
     for i in range(start, postings.shape[0]):
@@ -52,6 +53,10 @@ def judge_postings(
         kind, parent = p[po.KIND], p[po.PARENT]
         if kind in (PostingKind.EXECUTED, PostingKind.MARKED):
             learn_price(p, prices)
+        elif kind in (PostingKind.RATED, PostingKind.INSTRUMENT):
+            state[tb.S_CURRENCY] = units_told(symbols, currencies, postings, i, rows)
+            if state[tb.S_CURRENCY] != 0:
+                return i, n
         elif kind == PostingKind.EVENT:
             if p[po.ORDER] < 0:  # else an acknowledgement, which says nothing: its row is not looked at
                 _hear_event(rows[p[po.ROW]], hosts, state)
@@ -84,7 +89,7 @@ def _judge_sent(t, p, rows, place, pair, n):
     is_parented = t.pairs[pair, tb.PR_PARENTED] == tb.YES
     if parent < 0 and not is_parented:
         return n
-    usd = worth(p[po.QTY], price_of(p, t.prices), t.limits)
+    usd = worth(p[po.QTY], price_of(p, t), t.limits)
     if parent < 0:
         count_orphan(place, p[po.PART], p[po.OFFSET], usd, p[po.AT], state, t.places, t.rings)
         return n

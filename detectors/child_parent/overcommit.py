@@ -21,7 +21,7 @@ from detectors.kernel import compiled, crossed, inlined
 @compiled
 def judge_cover(t, p, place, n):
     """A posting changed what a parent covers, or what it may."""
-    m, px = t.parents[p[po.PARENT]], price_of(p, t.prices)
+    m, px = t.parents[p[po.PARENT]], price_of(p, t)
     n = _judge_working(t, p, m, place, px, n)
     is_far = float(m[tb.P_FILLED]) * UNIT > float(m[tb.P_QTY]) * t.limits[tb.L_OVER_TIMES]
     return _judge_fills(t, p, m, place, px, n) if p[po.FILL] > 0 and is_far else n

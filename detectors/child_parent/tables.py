@@ -12,6 +12,7 @@ import numpy as np
 from detectors.child_parent.reasons import REASONS
 from detectors.evidence import HIT, RING
 from detectors.kernel import SECOND_NS
+from detectors.pricing import CURRENCIES_MAX, CURRENCY, SYMBOL, SYMBOLS_MAX
 
 if TYPE_CHECKING:
     from detectors.contract import Int64Array
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     S_ORPHANS_UNTIL, S_CHILDREN_UNTIL,      # the last tick, and second, that has something to close
     S_ASKED,                                # the pair + 1 of which nobody has said yet whether it is parented
     S_COLD, S_DATE,                         # the stream began within a session; on this trade date
-) = range(12)
+    S_CURRENCY,                             # nobody has said yet whether this currency is the dollar
+) = range(13)
 STATE: Final = 16
 
 # A parent, by the ledger's code; row 0 is the ledger's bucket, a sum that is never done.
@@ -83,7 +85,7 @@ CODES_MAX: Final = 1 << 15
 HOSTS_MAX: Final = 1 << 12  # as many as have a name
 (H_BOUND, H_BUILD, H_PLACE) = range(3)  # H_BOUND: clock bound + 1, 0 if it told none
 HOST: Final = 3
-SYMBOLS_MAX: Final = 1 << 16  # the last price of each
+# The last price of each symbol, and what `pricing` keeps of it and of currencies: 3.7 MB.
 
 # An order: 8 bytes for its first quantity, and 48 of its chain if it was replaced: 117 MB if all two
 # million were.
@@ -129,6 +131,8 @@ class Tables(NamedTuple):
     codes: Int64Array
     hosts: Int64Array
     prices: Int64Array
+    symbols: Int64Array
+    currencies: Int64Array
     firsts: Int64Array
     chains: Int64Array
     waiting: Int64Array
@@ -148,6 +152,8 @@ def shapes(halt_count: int = RING_PARENTS) -> dict[str, tuple[int, ...]]:
         "codes": (CODES_MAX, 2),
         "hosts": (HOSTS_MAX, HOST),
         "prices": (SYMBOLS_MAX,),
+        "symbols": (SYMBOLS_MAX, SYMBOL),
+        "currencies": (CURRENCIES_MAX, CURRENCY),
         "firsts": (ORDERS_MAX,),
         "chains": (ORDERS_MAX, CHAIN),
         "waiting": (WAITING_MAX, WAITING),

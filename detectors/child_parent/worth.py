@@ -8,6 +8,7 @@ from detectors.child_parent.tables import L_UNPRICED
 from detectors.event import NONE
 from detectors.evidence import dollars
 from detectors.kernel import inlined
+from detectors.pricing import in_dollars
 
 
 @inlined
@@ -18,12 +19,12 @@ def learn_price(p, prices):
 
 
 @inlined
-def price_of(p, prices):
-    """The posting's price, else the symbol's last; `NONE` if it never had one."""
-    if p[po.PX] != NONE and p[po.PX] != 0:
-        return p[po.PX]
-    px = prices[p[po.SYMBOL]] if p[po.SYMBOL] > nm.OTHER else 0
-    return px if px != 0 else NONE
+def price_of(p, t):
+    """Dollars for one unit at the posting's price, else at its symbol's last; `NONE` if it never had one."""
+    symbol, px = p[po.SYMBOL], p[po.PX]
+    if px == NONE or px == 0:
+        px = t.prices[symbol] if symbol > nm.OTHER else 0
+    return in_dollars(px, t.symbols, symbol, t.currencies) if px != 0 else NONE
 
 
 @inlined

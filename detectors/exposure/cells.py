@@ -69,6 +69,10 @@ def _new_cell(t, postings, i, grain, hi, lo):
     t.state[tb.ST_SYMBOLS] = max(symbol + 1, t.state[tb.ST_SYMBOLS])
     for j in range(t.plan[grain, tb.G_SHAPES]):
         t.cells[c, tb.C_SCOPES + j] = _scope_of(t, postings, i, grain, t.plan[grain, tb.G_FIRST] + j)
+    for j in range(t.plan[grain, tb.G_SHAPES]):
+        s, wide = t.cells[c, tb.C_SCOPES + j], t.shapes[t.plan[grain, tb.G_FIRST] + j, tb.H_WIDE] - 1
+        if s != 0 and wide >= 0:
+            t.scopes[s, tb.S_WIDE] = t.cells[c, tb.C_SCOPES + wide - t.plan[grain, tb.G_FIRST]]
     return c
 
 

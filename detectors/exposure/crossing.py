@@ -25,10 +25,11 @@ def stands_on(t, s, m, level, measured, low, at, row, by_mark, n):
 
 @inlined
 def _was_paged_today(scopes, s, m):
-    """Whether people were paged for this measure today; from now on they were."""
-    if scopes[s, tb.S_PAGED_ON + m] == scopes[s, tb.S_DATE]:
+    """Whether people were paged for this measure today, of whichever symbol; from now on they were."""
+    paged = scopes[s, tb.S_WIDE] if scopes[s, tb.S_WIDE] != 0 else s
+    if scopes[paged, tb.S_PAGED_ON + m] >= scopes[s, tb.S_DATE]:
         return True
-    scopes[s, tb.S_PAGED_ON + m] = scopes[s, tb.S_DATE]
+    scopes[paged, tb.S_PAGED_ON + m] = scopes[s, tb.S_DATE]
     return False
 
 

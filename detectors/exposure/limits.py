@@ -91,8 +91,10 @@ class Shapes:
             plan[g, tb.G_KINDS], plan[g, tb.G_SHAPES] = len(grain), len(own)
             plan[g, tb.G_FIRST] = own[0] if own else 0
             plan[g, tb.G_KIND : tb.G_KIND + len(grain)] = [tb.KINDS[kind] for kind in grain]
-        for i, (kinds, _) in enumerate(self.shapes):
+        for i, (kinds, is_quantity) in enumerate(self.shapes):
             shapes[i, tb.H_ACCOUNT], shapes[i, tb.H_SYMBOL] = "account" in kinds, "symbol" in kinds
+            if is_quantity:
+                shapes[i, tb.H_WIDE] = self.shapes.index((kinds - {"symbol"}, False)) + 1
         return plan, shapes
 
 

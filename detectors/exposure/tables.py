@@ -33,8 +33,10 @@ KINDS: Final = {kind: column for column, kind in enumerate(lt.WHO_KINDS) if kind
 }
 (G_KINDS, G_FIRST, G_SHAPES, G_KIND) = range(4)  # kinds, first shape, shapes, and from G_KIND on the kinds
 PLAN: Final = G_KIND + len(KINDS)
-(H_ACCOUNT, H_SYMBOL, H_FIRM) = range(3)  # H_FIRM: the scope of a shape without conditions
-SHAPE: Final = 3
+# H_FIRM: the scope of a shape without conditions; H_WIDE: of one by symbol for `quantity` only, the shape of
+# the limit itself, + 1.
+(H_ACCOUNT, H_SYMBOL, H_FIRM, H_WIDE) = range(4)
+SHAPE: Final = 4
 
 # -- cells -----------------------------------------------------------------------------------------
 
@@ -57,7 +59,7 @@ CELL: Final = C_SCOPES + SHAPES_OF_GRAIN
 
 # -- scopes ----------------------------------------------------------------------------------------
 
-# 60 columns: 126 MB if there are a quarter of a million; beyond it a cell counts for the firm only.
+# 62 columns: 130 MB if there are a quarter of a million; beyond it a cell counts for the firm only.
 # 0 is nobody.
 SCOPES_MAX: Final = 1 << 18
 GROWTH: Final = 11  # one-second values: now, a second ago, ten seconds ago
@@ -72,8 +74,9 @@ GROWTH: Final = 11  # one-second values: now, a second ago, ten seconds ago
     S_PAGED_ON, _, _,           # of each measure: trade date of its last page
     S_DATE, S_SEEN, S_SAME, S_TIME_RUNS,
     S_SHAPE, S_WHO, S_ACCOUNT, S_SYMBOL, S_VENUE, S_SIDE,
+    S_WIDE,                     # of one symbol's quantity: the scope that is paged for it, 0: itself
     S_RING,
-) = range(50)
+) = range(51)
 SCOPE: Final = S_RING + GROWTH
 STEPS: Final = 5
 (FLOOR, HALF, _, _, LIMITED) = range(STEPS)  # the step of a rung is HALF + rung
@@ -123,7 +126,7 @@ HITS_OF_SCOPE: Final = MEASURES + 1
 HITS: Final = 2 * HITS_OF_ONE
 # fmt: on
 
-# 762 MB if every table were full; about 2 MB with a thousand accounts, of which only touched pages count.
+# 766 MB if every table were full; about 2 MB with a thousand accounts, of which only touched pages count.
 BYTES_MAX: Final = 8 * (
     CELLS_MAX * (CELL + 1 + 2)
     + SCOPES_MAX * (SCOPE + CAP + 1 + 2)

@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors import names as nm
 from detectors.contract import Detector, Int64Array, Result
 from detectors.evidence import HIT, SCOPE_CODE, SCOPE_KIND, breaches
 from detectors.fill_gap import tables as tb
@@ -50,6 +51,7 @@ from detectors.fill_gap.judge import judge
 from detectors.fill_gap.reasons import REASONS
 from detectors.fill_gap.settings import FillGapSettings
 from detectors.fill_gap.witnesses import WITNESSES
+from detectors.pricing import answer_currency
 from detectors.scope import Scope
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ class FillGap(Detector):
         return {f"{reason.code} *": Result.STALE for reason in REASONS} if is_full else {}
 
     def used(self) -> Mapping[str, int]:
-        s = self.tables["state"]
+        s, names = self.tables["state"], self.view.names
         places = int(s[tb.S_PLACES]) + 1
         return {
             "orders": int(s[tb.S_ORDERS]),
@@ -109,6 +111,8 @@ class FillGap(Detector):
             "cross": places * tb.LANES,
             "rings": 1 + places * tb.LANES,
             "watch": int(s[tb.S_PARTS]) * tb.N_WITNESSES,
+            "symbols": names.count(nm.SYMBOL) + nm.FIRST,
+            "currencies": names.count(nm.CURRENCY) + nm.FIRST,
             "waiting": int(s[tb.S_WAITING]),
         }
 
@@ -134,11 +138,14 @@ class FillGap(Detector):
                 yield breach
 
     def _answer(self) -> None:
-        """Say of a new place whether it is declared electronic."""
+        """Whether a new place is declared electronic, and whether a currency is the dollar."""
         state = self.tables["state"]
         if state[tb.S_ASKED]:
             self._declare(int(state[tb.S_ASKED]))
             state[tb.S_ASKED] = 0
+        if state[tb.S_CURRENCY]:
+            answer_currency(self.view.names, self.tables["currencies"], int(state[tb.S_CURRENCY]))
+            state[tb.S_CURRENCY] = 0
 
     def _declare(self, place: int) -> None:
         q = self.tables["places"][place]

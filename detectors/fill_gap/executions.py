@@ -11,6 +11,7 @@ from detectors.evidence import dollars
 from detectors.fill_gap import tables as tb
 from detectors.fill_gap.clock import judge_until, now_of, since_of
 from detectors.fill_gap.orphans import count_orphan
+from detectors.fill_gap.prices import price_of
 from detectors.fill_gap.waiting import wait
 from detectors.fill_gap.witnesses import DROP_COPY, ask, hear
 from detectors.kernel import compiled, inlined
@@ -35,7 +36,7 @@ def executed(t, p, row, place):
     must_be_told = limits[tb.L_HAS_COPY] != 0 and not is_copy
     if not is_orphan and not must_be_told:
         return
-    usd = dollars(p[po.QTY], p[po.PX])
+    usd = dollars(p[po.QTY], price_of(t, p))
     t.state[tb.S_EXECS] = max((x & (tb.EXECS_MAX - 1)) + 1, t.state[tb.S_EXECS])
     m[tb.X_EXEC] = x + 1
     m[tb.X_COPY] = 0
@@ -76,7 +77,7 @@ def told_more(t, p):
     if is_gone or is_moved:
         _orphan_gone(t, m, now)
     elif kind in (PostingKind.CORRECTED, PostingKind.CONFLICT):
-        _revalue(t, m, now, dollars(p[po.QTY], p[po.PX]))
+        _revalue(t, m, now, dollars(p[po.QTY], price_of(t, p)))
 
 
 @inlined

@@ -10,24 +10,26 @@ from detectors.fill_gap.executions import executed, told_more
 from detectors.fill_gap.orders import answered, sent
 from detectors.fill_gap.parents import of_parent
 from detectors.fill_gap.places import place_of
-from detectors.fill_gap.tables import L_HAS_BOOKED, S_ASKED, S_NEXT_NS, Tables
+from detectors.fill_gap.tables import L_HAS_BOOKED, S_ASKED, S_CURRENCY, S_NEXT_NS, Tables
 from detectors.fill_gap.ticks import pass_time
 from detectors.kernel import compiled
 from detectors.posting import PostingKind
+from detectors.pricing import units_told
 
 
 @compiled
 def judge(
     postings, start, rows, now_ns, limits, state, orders, execs, parents, places, sends, cross, rings, watch,
-    codes, waiting, hits,
+    codes, symbols, currencies, waiting, hits,
 ):  # fmt: skip
     """Judge from `start`, then silence until `now_ns`; returns (next posting, hits, whether that is all).
 
-    Stops where hits are full or a place is new.
+    Stops where hits are full or it must ask.
     """
     t = Tables(
-        limits, state, orders, execs, parents, places, sends, cross, rings, watch, codes, waiting, hits
-    )
+        limits, state, orders, execs, parents, places, sends, cross, rings, watch, codes, symbols, currencies,
+        waiting, hits,
+    )  # fmt: skip
     n, nobody = np.int64(0), np.int64(-1)  # as all rows and counts are: each type would be compiled apart
     for i in range(start, postings.shape[0]):
         p = postings[i]
@@ -42,7 +44,11 @@ def judge(
                 strategy = place_of(t, p, True)
             if state[S_ASKED] != 0:
                 return i, n, False
-        if kind == PostingKind.ORDER_SENT:
+        if kind in (PostingKind.RATED, PostingKind.INSTRUMENT):
+            state[S_CURRENCY] = units_told(symbols, currencies, postings, i, rows)
+            if state[S_CURRENCY] != 0:
+                return i, n, False
+        elif kind == PostingKind.ORDER_SENT:
             sent(t, p, rows[p[po.ROW]], place, strategy)
         elif kind in (PostingKind.ORDER_ANSWERED, PostingKind.ORDER_OUT):
             if p[po.ORDER] > 0:

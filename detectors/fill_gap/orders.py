@@ -15,6 +15,7 @@ from detectors.evidence import dollars, remember
 from detectors.fill_gap import tables as tb
 from detectors.fill_gap.accusations import HALT, HIGH, WARN, ring_of
 from detectors.fill_gap.clock import bucket_from, judge_until, now_of, since_of
+from detectors.fill_gap.prices import price_of
 from detectors.fill_gap.sending import count_sent, is_sending, sent_between
 from detectors.fill_gap.waiting import wait
 from detectors.fill_gap.witnesses import ORDER_ACK, ask, hear
@@ -33,7 +34,7 @@ def sent(t, p, row, place, strategy):
     judge_until(t, place, now + max(limits[tb.L_ACK_WARN_NS], limits[tb.L_ACK_HIGH_NS], limits[tb.L_SENDING]))
     if limits[tb.L_HAS_ACK] == 0 or order <= 0 or p[po.BITS] & Note.MANUAL:
         return
-    usd = dollars(p[po.QTY], p[po.PX]) if p[po.PX] != NONE else 0
+    usd = dollars(p[po.QTY], price_of(t, p)) if p[po.PX] != NONE else 0
     t.state[tb.S_ORDERS] = max(order + 1, t.state[tb.S_ORDERS])
     t.orders[order] = wait(t, p, tb.ACK, order, since, place, usd)
     ask(t, ORDER_ACK, p[po.PART], since, p[po.OFFSET])

@@ -10,6 +10,7 @@ from detectors import posting as po
 from detectors.evidence import dollars
 from detectors.fill_gap import tables as tb
 from detectors.fill_gap.clock import now_of, since_of, wake
+from detectors.fill_gap.prices import price_of
 from detectors.fill_gap.waiting import wait
 from detectors.fill_gap.witnesses import PARENT_FILL, ask, hear
 from detectors.kernel import inlined
@@ -51,7 +52,7 @@ def of_parent(t, p, row, strategy):
     else:
         if bits & (Note.OFF_PARENT | Note.PACKAGE):
             return
-        _filled(m, p, strategy)
+        _filled(t, m, p, strategy)
     if m[tb.P_GAP] != 0:
         _close(t, m, now, missing)
     if m[tb.P_FILLED] > m[tb.P_BOOKED] and m[tb.P_GAP] == 0:
@@ -67,11 +68,11 @@ def of_parent(t, p, row, strategy):
 
 
 @inlined
-def _filled(m, p, strategy):
+def _filled(t, m, p, strategy):
     """More of it is filled, or less."""
     m[tb.P_FILLED] += p[po.FILL]
     if p[po.KIND] in (PostingKind.EXECUTED, PostingKind.MOVED_IN):
-        m[tb.P_PX] = p[po.PX]
+        m[tb.P_PX] = price_of(t, p)
         m[tb.P_PLACE] = strategy
         m[tb.P_FILLS] += 1
         m[tb.P_LAST_PART] = p[po.PART]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from detectors.evidence import HIT, RING
 from detectors.kernel import SECOND_NS
 from detectors.ledger import tables as lt
+from detectors.pricing import CURRENCIES_MAX, CURRENCY, SYMBOL, SYMBOLS_MAX
 
 if TYPE_CHECKING:
     from detectors.contract import Int64Array
@@ -66,7 +67,7 @@ PARENTS_MAX: Final = lt.PARENTS_MAX
     P_CROSSED, _, _,            # three columns of `kernel.crossed`
     P_FLAGS, P_FILLED, P_BOOKED, P_LEVEL,
     P_GAP,                      # its entry + 1, 0: all is booked
-    P_PX, P_PLACE, P_PART,      # last price; whose it is; partition of the order system's word + 1
+    P_PX, P_PLACE, P_PART,      # last price in dollars; whose it is; partition of the order system's word + 1
     P_FILLS, P_LAST_PART, P_LAST_OFFSET,  # executions since the gap began, and the last of them
 ) = range(14)
 PARENT: Final = 14
@@ -119,7 +120,8 @@ WATCH: Final = 10
     S_WAITING, S_PLACES, S_PARENTS, S_ORDERS, S_EXECS, S_PARTS,  # rows in use
     S_ASKED,                    # a new place: somebody must say whether it is declared electronic
     S_FULL_AT, S_DOUBTED,       # when there was no room; entries whose time is doubted
-) = range(12)
+    S_CURRENCY,                 # nobody has said yet whether this currency is the dollar
+) = range(13)
 STATE: Final = 16
 # fmt: on
 
@@ -138,6 +140,8 @@ SHAPES: Final[dict[str, tuple[int, ...]]] = {
     "rings": (1 + PLACES_MAX * LANES, RING),  # row 0: evidence of one hit alone
     "watch": (PARTS_MAX * N_WITNESSES, WATCH),
     "codes": (CODES_MAX, 2),
+    "symbols": (SYMBOLS_MAX, SYMBOL),
+    "currencies": (CURRENCIES_MAX, CURRENCY),
     "waiting": (WAITING_MAX, WAIT),
 }
 BYTES_MAX: Final = 8 * (sum(prod(shape) for shape in SHAPES.values()) + HITS * HIT)
@@ -157,5 +161,7 @@ class Tables(NamedTuple):
     rings: Int64Array
     watch: Int64Array
     codes: Int64Array
+    symbols: Int64Array
+    currencies: Int64Array
     waiting: Int64Array
     hits: Int64Array

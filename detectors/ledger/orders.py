@@ -26,6 +26,14 @@ def find_order(hi, lo, session, o32, id64, id32, id_index):
 
 
 @inlined
+def is_yesterdays(rows, r, at, order, o64, o32):
+    """Whether an order is over, or was only heard of, long ago on an earlier trade date: its id came back."""
+    is_live = o32[order, t.FLAGS] & t.OPEN and o32[order, t.FLAGS] & t.ANNOUNCED
+    is_older = o32[order, t.DATE] < rows[r, ev.TRADE_DATE] and o64[order, t.TOUCHED_AT] + t.OVER_NS < at
+    return order > 0 and is_older and not is_live
+
+
+@inlined
 def name_order(order, hi, lo, o32, id64, id32, id_index, one):
     """Give an order one more id.  The newest order of an id stands first."""
     if order <= 0:

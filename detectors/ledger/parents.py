@@ -28,6 +28,20 @@ def still_parent(parent, date, p32):
 
 
 @inlined
+def is_over(rows, r, at, parent, p64, p32):
+    """Whether nothing was heard of a parent of an earlier trade date for long: its id may have come back."""
+    is_older = p32[parent, t.P_DATE] < rows[r, ev.TRADE_DATE]
+    return is_older and p64[parent, t.P_TOUCHED_AT] + t.OVER_NS < at
+
+
+@inlined
+def has_ended(parent, p64, p32):
+    """Whether a parent works no more: it is done, or booked in full and nobody said so."""
+    is_booked = 0 < p64[parent, t.P_QTY] <= p64[parent, t.P_BOOKED]
+    return p32[parent, t.P_FLAGS] & t.P_DONE != 0 or is_booked
+
+
+@inlined
 def new_parent(rows, r, at, text, p64, p32, p_index, p_text, p_books, one):
     """A fresh code under the event's parent id; 0, the bucket, when every code is in use."""
     again = 0

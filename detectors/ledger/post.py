@@ -26,8 +26,22 @@ from detectors.ledger.executions import (
     space_of,
 )
 from detectors.ledger.index import mix
-from detectors.ledger.orders import find_order, name_order, new_order, replaced_before, retire
-from detectors.ledger.parents import booked_before, find_parent, new_parent, still_parent
+from detectors.ledger.orders import (
+    find_order,
+    is_yesterdays,
+    name_order,
+    new_order,
+    replaced_before,
+    retire,
+)
+from detectors.ledger.parents import (
+    booked_before,
+    find_parent,
+    has_ended,
+    is_over,
+    new_parent,
+    still_parent,
+)
 from detectors.posting import Note, PostingKind
 
 ROW_POSTINGS_MAX: Final = 8  # of an ordinary row: answered, sent, answered late, ...
@@ -151,6 +165,8 @@ def _order_new(
                 one[t.DUPLICATES] += 1
                 return n + 1
             order = -1
+        elif is_yesterdays(rows, r, at, order, o64, o32):
+            order = -1  # what was heard of it was of another order of this id
         else:
             late = True
     if order < 0:
@@ -171,7 +187,7 @@ def _order_new(
         flags |= t.PACKAGE
     if rows[r, ev.ORIGIN] > 1:
         flags |= t.MANUAL
-    parent = _parent_named(rows, r, at, text, p64, p32, p_index, p_text, p_books, one)
+    parent = _parent_named(rows, r, at, -1, text, p64, p32, p_index, p_text, p_books, one)
     o32[order, t.FLAGS] = flags
     o32[order, t.WHO] = who
     o32[order, t.PARENT] = parent
@@ -300,12 +316,17 @@ def _link(x, pair, x32, pair64, one):
 
 
 @inlined
-def _parent_named(rows, r, at, text, p64, p32, p_index, p_text, p_books, one):
-    """The parent that an order or a fill names, known or not; -1 if it names none."""
+def _parent_named(rows, r, at, own, text, p64, p32, p_index, p_text, p_books, one):
+    """The parent that an order or a fill names, known or not; -1 if it names none.
+
+    One that ended on an earlier trade date is not meant where the id came back and the child came before
+    its parent; the `own` parent of a fill's order is meant all the same.
+    """
     if rows[r, ev.PARENT_HI] == 0 and rows[r, ev.PARENT_LO] == 0:
         return -1
     parent = find_parent(rows, r, p64, p_index)
-    if parent == 0:
+    may_be_new = parent != own and has_ended(parent, p64, p32)
+    if parent == 0 or (may_be_new and is_over(rows, r, at, parent, p64, p32)):
         return new_parent(rows, r, at, text, p64, p32, p_index, p_text, p_books, one)
     p64[parent, t.P_TOUCHED_AT] = max(at, p64[parent, t.P_TOUCHED_AT])
     return parent
@@ -315,7 +336,12 @@ def _parent_named(rows, r, at, text, p64, p32, p_index, p_text, p_books, one):
 def _heard_of(rows, r, at, hi, lo, o64, o32, id64, id32, id_index, x32, one):
     """The order that an event names; a placeholder if nobody announced it yet."""
     order = find_order(hi, lo, rows[r, ev.SESSION], o32, id64, id32, id_index)
-    if order < 0:
+    kind = rows[r, ev.KIND]
+    # What answers or fills an order a day after its end is about another one that had to come first.  A
+    # replace may re-open it, and its end may be told the next morning once more.
+    is_ioc = kind == Kind.ORDER_CANCEL and rows[r, ev.REASON_CLASS] == ev.ReasonClass.IOC
+    may_be_new = kind == Kind.FILL or Kind.ORDER_ACK <= kind <= Kind.ORDER_REJECT or is_ioc
+    if order < 0 or (may_be_new and is_yesterdays(rows, r, at, order, o64, o32)):
         order = new_order(rows, r, at, o64, o32, id64, id32, id_index, x32, one)
         name_order(order, hi, lo, o32, id64, id32, id_index, one)
         retire(order, at, o64, o32, one)
@@ -492,9 +518,10 @@ def _fill(
     x32[x, t.X_DATE] = rows[r, ev.TRADE_DATE]
     x32[x, t.X_WHO] = who
     x32[x, t.X_PAIR] = pair
-    parent = _parent_named(rows, r, at, text, p64, p32, p_index, p_text, p_books, one)
+    own = still_parent(o32[order, t.PARENT], o32[order, t.DATE], p32)
+    parent = _parent_named(rows, r, at, own, text, p64, p32, p_index, p_text, p_books, one)
     if parent < 0:
-        parent = still_parent(o32[order, t.PARENT], o32[order, t.DATE], p32)
+        parent = own
     if rows[r, ev.MULTILEG] == ev.Multileg.LEG:
         state |= t.X_LEG
     x32[x, t.X_PARENT] = parent
@@ -704,13 +731,15 @@ def _parent_told(
     parent = find_parent(rows, r, p64, p_index)
     flags = p32[parent, t.P_FLAGS]
     if kind == Kind.PARENT_NEW and parent > 0 and flags & t.P_KNOWN:
-        if not flags & t.P_DONE or p32[parent, t.P_DATE] >= rows[r, ev.TRADE_DATE]:
+        if not has_ended(parent, p64, p32) or p32[parent, t.P_DATE] >= rows[r, ev.TRADE_DATE]:
             head(out, n, PostingKind.DUPLICATE, rows, r, at, clocks, one)
             of_event(out, n, rows, r)
             out[n, po.PARENT] = parent
             one[t.DUPLICATES] += 1
             return n + 1
         parent = 0
+    elif kind == Kind.PARENT_NEW and is_over(rows, r, at, parent, p64, p32):
+        parent = 0  # nobody announced the one of that id; it was another day's
     if parent == 0:
         parent = new_parent(rows, r, at, text, p64, p32, p_index, p_text, p_books, one)
     p64[parent, t.P_TOUCHED_AT] = max(at, p64[parent, t.P_TOUCHED_AT])

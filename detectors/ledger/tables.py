@@ -38,6 +38,8 @@ class Bounds:
 
 
 RETAIN_NS: Final = 300 * 1_000_000_000  # an order that is out is known this much longer
+# Ids come back.  What is over since an earlier trade date, and so long ago, is not meant by its id any more.
+OVER_NS: Final = RETAIN_NS
 FUTURE_NS: Final = 5 * 1_000_000_000  # a ts this far ahead of its arrival moves no clock
 HEARD_NS: Final = 1_000_000_000  # a partition not heard this long does not hold LOW back
 

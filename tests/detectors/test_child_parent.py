@@ -15,7 +15,7 @@ from detectors.contract import Severity
 from monitor.scenarios import registry
 from monitor.scenarios.day import ONSET_NS
 from monitor.scenarios.files import simulate
-from tests.desk import MS, SECOND, START, Told
+from tests.desk import DAY, MS, SECOND, START, Told
 from tests.detectors.recorded import BOTH, day, loud, recorded
 from tests.detectors.tell import Telling, tell
 from tests.oracle.child_parent import ChildParent as Oracle
@@ -133,6 +133,15 @@ def test_within_the_grace_a_child_crossed_its_parents_end(late_ns, says):
 def test_the_grace_is_twice_the_larger_clock_bound_of_the_two_hosts(host, late_ns, says):
     story = Story().beat(host, bound=400 * MS).parent().child().fill().done().after(late_ns).child()
     assert len(heard(story)) == says
+
+
+@pytest.mark.parametrize(("late_ns", "says"), [(2 * MS, []), (250 * MS, []), (251 * MS, ["warn", "halt"])])
+def test_a_host_300_ms_fast_whose_children_crossed_the_end_of_their_parents_is_not_late(late_ns, says):
+    story = Story()
+    for name in ("P", "Q", "R"):
+        story.parent(name).child(name).fill().done(name)
+        story.child(name, ts=story.at + late_ns + 290 * MS, arrival_ts=story.at + late_ns)
+    assert [s.split()[0] for s in heard(story)] == says
 
 
 def test_a_child_that_arrives_before_the_end_of_its_parent_is_not_late():
@@ -370,6 +379,80 @@ def test_a_parent_may_be_announced_two_seconds_after_its_child():
 
 def test_orphans_spread_over_more_than_ten_seconds_are_forgotten():
     assert heard(orphans(20, gap=3 * SECOND), wait=SECOND, parented=PARENTED) == []
+
+
+# -- ids come back the next day --------------------------------------------------------------------
+
+
+def test_a_parent_that_was_done_before_anybody_announced_it_is_not_todays_of_that_id():
+    """The stream began in the middle of a session, after the parent was announced."""
+    story = Story().done().after(DAY).parent().after(SECOND).child().child().child()
+    assert heard(story, cold=True) == []
+
+
+def test_what_was_filled_for_a_parent_that_nobody_announced_is_not_filled_for_todays_of_that_id():
+    story = Story().child(qty=300).fill(qty=300).after(DAY).parent()
+    story.child(qty=300).fill(qty=300, px=2_000)
+    assert heard(story, cold=True) == []
+
+
+@pytest.mark.parametrize("booked", [300, 299])
+def test_a_parent_that_was_booked_in_full_yesterday_is_over_though_nobody_said_done(booked):
+    story = Story().parent().child(qty=300).fill(qty=300).book(qty=booked).after(DAY).parent()
+    said = heard(story.child(qty=300).fill(qty=300, px=2_000))
+    assert ("halt overcommit host=h1 600" in said) is (booked < 300)  # else it still works: it is the same
+
+
+def test_children_that_come_before_their_parent_are_not_late_for_yesterdays_of_that_id():
+    story = Story().parent().child(qty=300).fill(qty=300).done().after(DAY)
+    story.child().child().child().after(5 * MS).parent()
+    assert heard(story) == []
+    story.fill(1 + 1, qty=100).fill(3, qty=100).fill(4, qty=100).child(qty=101)
+    assert heard(story) == ["warn overcommit host=h1 401"]  # of today's
+
+
+def test_a_fill_that_comes_before_its_order_is_not_of_yesterdays_order_of_that_id():
+    story = Story().parent().child(qty=300).fill(qty=300).done().after(DAY).parent("Q")
+    story.fill(qty=300, px=2_000).after(10 * MS)
+    story.orders = 0
+    assert heard(story.child("Q", qty=300)) == []
+    assert heard(story.child("Q", qty=101)) == ["warn overcommit host=h1 401"]  # it was moved to its order
+
+
+def test_children_of_a_done_parent_are_late_over_midnight_too():
+    story = Story().parent().child(qty=300).fill(qty=300).done()
+    for _ in range(3):
+        story.after(4 * 60 * SECOND).child(trade_date="2012-08-02")
+    assert heard(story)[-1] == "high child_after_done host=h1 3"
+
+
+# -- dollars ---------------------------------------------------------------------------------------
+
+
+def quoted(**instrument: Any) -> Story:
+    yen = Story().say("fx", source="market", currency="JPY", usd=0.01)
+    return yen.say("instrument", source="market", symbol="NOK", **instrument)
+
+
+def test_dollars_over_a_parent_are_dollars_in_yen_and_of_a_future_too():
+    def over(story: Story, px: float) -> bool:
+        said = heard(story.parent(qty=10).child(qty=12, price=px).fill(qty=12, px=px))
+        return said == ["halt overcommit host=h1 12"]
+
+    assert over(quoted(), 25_001)
+    assert not over(quoted(), 25_000)
+    assert not over(quoted(currency="JPY"), 25_001)
+    assert over(quoted(currency="JPY"), 2_500_001)
+    assert over(quoted(multiplier=50), 501)
+    assert not over(quoted(multiplier=50), 500)
+
+
+def test_dollars_of_orphans_and_of_a_chain_are_dollars_too():
+    for currency, rungs in (("USD", ["high"]), ("JPY", [])):
+        story = quoted(currency=currency).child(None, price=2_500)
+        assert [s.split()[0] for s in heard(story, wait=SECOND, parented=PARENTED)] == rungs
+        story = quoted(currency=currency).child(None, qty=100, price=2_000).replace(qty=500)
+        assert [s.split()[0] for s in heard(story)] == (["halt"] if rungs else ["warn"])
 
 
 # -- ratio -----------------------------------------------------------------------------------------

@@ -205,6 +205,28 @@ def test_what_no_longer_works_no_longer_counts(kind, more):
     assert book.gross() == (400 if more.get("qty") or more.get("leaves_qty") else 0)
 
 
+@pytest.mark.parametrize("kind", ["order_cancel", "order_reject", "fill"])
+def test_an_order_works_whatever_became_of_yesterdays_that_had_its_id(kind):
+    """Of which the stream told the end alone: it began in the middle of that day."""
+    book = Book(gross(1e9))
+    more = {"exec_id": "E", "last_qty": 100, "last_px": 10, "account": "B", "symbol": "X", "side": "buy"}
+    book.say(kind, order_id="O1", **(more if kind == "fill" else {}))
+    book.after(DAY).order("buy", 100)
+    assert book.order_id == "O1"
+    assert book.gross() == 1_000
+
+
+@pytest.mark.parametrize(("reason_class", "works"), [("ioc", 0), ("expired", 1_000), (None, 1_000)])
+def test_an_end_that_is_told_the_next_morning_is_of_the_order_before_unless_it_was_ioc(reason_class, works):
+    """The id comes back: a venue may tell once more that a day order ended, and an IOC's end may come first."""
+    book = Book(gross(1e9))
+    book.order("buy", 100, tif="day")
+    book.say("order_cancel", order_id="O1")
+    book.after(DAY).say("order_cancel", order_id="O1", reason_class=reason_class)
+    book.order("buy", 100, order_id="O1")
+    assert book.gross() == works
+
+
 # -- prices ----------------------------------------------------------------------------------------
 
 
@@ -373,6 +395,15 @@ def test_people_are_paged_once_a_day_for_a_scope():
         book.after(2 * SECOND)
         said += book.say("order_cancel", order_id=book.order_id)
     assert said == ["high gross account=A: 950 > 900"] * 2
+
+
+def test_people_are_paged_once_a_day_for_a_scope_whichever_symbol_it_is():
+    book = Book({"scope": "account=*", "quantity": 100})
+    assert book.order("buy", 95) == ["high quantity account=A: 95 > 90"]
+    assert book.order("buy", 95, symbol="Y") == []
+    assert book.order("buy", 101, symbol="Z") == ["halt quantity account=A: 101 > 100"]
+    assert book.order("buy", 95, account="B") == ["high quantity account=B: 95 > 90"]
+    assert book.after(DAY).order("buy", 95, symbol="W") == ["high quantity account=A: 95 > 90"]
 
 
 def test_a_limit_halts_again_only_after_a_second_below_it():

@@ -247,6 +247,27 @@ def test_a_million_is_not_more_than_a_million():
         assert only("unconfirmed", heard(story))[-1].startswith(word)
 
 
+@pytest.mark.parametrize(
+    ("instrument", "px", "word"),
+    [({"currency": "JPY"}, 100_000, "high"), ({"currency": "JPY"}, 100_001, "halt"), ({"multiplier": 50}, 20, "high"), ({"multiplier": 50}, 20.01, "halt")],
+)  # fmt: skip
+def test_a_million_is_dollars_in_yen_and_of_a_future_too(instrument, px, word):
+    story = Story().say("fx", source="market", currency="JPY", usd=0.01)
+    story.say("instrument", source="market", symbol="NOK", **instrument)
+    story.parent().parent("Q").send(parent_id="P").fill(qty=1_000, px=px, source="drop_copy")
+    for _ in range(20):
+        story.after(SECOND).send(parent_id="P").ack().book("Q", 1)
+    assert only("unconfirmed", heard(story))[-1].startswith(word)
+
+
+def test_dollars_without_an_order_are_dollars_in_yen_too():
+    story = Story().say("fx", source="market", currency="JPY", usd=0.01)
+    story.say("instrument", source="market", symbol="NOK", currency="JPY")
+    for px, word in ((5_000, "warn"), (245_000, "high"), (750_000, "halt")):  # of a hundred each
+        story.fill(order=99, px=px, symbol="NOK", source="drop_copy").after(3 * SECOND).beat()
+        assert heard(story)[-1].startswith(f"{word} orphan_fill session=s1")
+
+
 def test_who_has_stopped_sending_is_not_stopped_for_what_is_not_booked():
     story = runaway(seconds=12)
     for _ in range(10):

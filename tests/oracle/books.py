@@ -60,7 +60,12 @@ class Parent:
     booked: int = 0
     is_done: bool = False
     is_held: bool = False
+    at: int = 0  # when it was last named
     bookings: list[tuple[int, int, int | None]] = field(default_factory=list)  # those that name no total
+
+    @property
+    def has_ended(self) -> bool:
+        return self.is_done or 0 < self.qty <= self.booked
 
 
 @dataclass
@@ -87,6 +92,7 @@ class Order:
     is_answered: bool = False
     is_open: bool = True
     is_killed: bool = False  # cancelled, rejected or closed: a replace cannot bring it back
+    at: int = 0  # when it was last filled, or out; before that, first heard of
     replaced_by: set[str] = field(default_factory=set)
     executions: list[Execution] = field(default_factory=list)
 

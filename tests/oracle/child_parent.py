@@ -15,6 +15,7 @@ from detectors import names as nm
 from detectors import posting as po
 from detectors.posting import Note
 from detectors.posting import PostingKind as K
+from tests.oracle.money import Money
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +96,7 @@ class ChildParent:
         self.bounds: dict[int, int] = {}
         self.builds: dict[int, int] = {}
         self.prices: dict[int, int] = {}
+        self.money = Money(view.names)
         self.wrong_usd: dict[Place, float] = defaultdict(float)
         self.wrongs: dict[Place, dict[int, tuple[int, int]]] = defaultdict(dict)  # parent -> (at, voided)
         self.newest: dict[Place, int] = defaultdict(int)
@@ -127,7 +129,9 @@ class ChildParent:
         return FIRM
 
     def price(self, p: Any) -> int | None:
-        return int(p[po.PX]) if p[po.PX] not in (0, ev.NONE) else self.prices.get(int(p[po.SYMBOL]))
+        symbol = int(p[po.SYMBOL])
+        px = int(p[po.PX]) if p[po.PX] not in (0, ev.NONE) else self.prices.get(symbol)
+        return px if px is None else self.money.in_dollars(px, symbol)
 
     def usd(self, qty: int, px: int | None) -> float:
         return self.s.unpriced_usd if px is None else round(qty * abs(px) / 1e12) / 1e4
@@ -147,6 +151,7 @@ class ChildParent:
             kind, parent = int(p[po.KIND]), int(p[po.PARENT])
             if kind in (K.EXECUTED, K.MARKED) and p[po.PX] not in (0, ev.NONE) and p[po.SYMBOL] > nm.OTHER:
                 self.prices[int(p[po.SYMBOL])] = int(p[po.PX])
+            self.money.hear(p, row)
             if kind == K.EVENT and row[ev.KIND] == ev.Kind.HEARTBEAT:
                 self.heartbeat(row)
             if kind == K.ORDER_CHANGED and p[po.BITS] & Note.REPLACED:
@@ -210,7 +215,8 @@ class ChildParent:
         if parent.done:
             bounds = [self.bounds.get(h, self.view.clock_bound_ns) for h in (int(p[po.HOST]), parent.done[1])]
             grace = max(self.s.after_done_grace_ns_min, self.s.after_done_grace_bounds_count * max(bounds))
-            is_late = at > parent.done[0] + grace
+            arrival = int(row[ev.ARRIVAL]) or at  # nothing was sent after it arrived
+            is_late = min(at, arrival) > parent.done[0] + grace
         if not is_late and not self.is_overfilled(parent):
             return
         rungs: list[tuple[int, int, int]] = [(0, 0, 1)]  # (rung, measured, limit)

@@ -82,7 +82,6 @@ class Asked:
     only: str | None = None  # a symbol whose quantity is asked for by itself
     crossings: dict[str, Crossing] = field(default_factory=lambda: defaultdict(Crossing))
     runs: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
-    paged_on: dict[str, int] = field(default_factory=dict)
     date: int = 0
     history: list[int] = field(default_factory=lambda: [0] * 11)  # shares of the limit, newest last
     time_runs: int = 0
@@ -107,6 +106,7 @@ class Exposure:
         self.stated: set[str] = set()
         self.exec_dates: dict[int, int] = {}
         self.sessions: dict[tuple[str, str], Crossing] = defaultdict(Crossing)
+        self.paged_on: dict[tuple[str, str], int] = defaultdict(int)  # scope and reason -> trade date
         self.ticked = 0
         self.before: dict[int, dict[str, int]] = {}
         self.values_before: dict[int, Plain] = {}
@@ -365,9 +365,9 @@ class Exposure:
 
     def say(self, asked: Asked, reason: str, rung: int, row: int, at: int, measured: int, limit: int, *, by_mark: bool = False, scope: Scope | None = None) -> None:  # fmt: skip
         if rung == HIGH and reason in ("gross", "net", "quantity"):
-            if asked.paged_on.get(reason) == asked.date:
+            if self.paged_on[asked.scope.text, reason] >= asked.date:
                 return
-            asked.paged_on[reason] = asked.date
+            self.paged_on[asked.scope.text, reason] = asked.date
         unit = MONEY if reason in ("gross", "net", "order_notional", "session_notional") else UNIT
         usd = self.measures(asked)["gross"]
         self.said.append({"reason": reason, "severity": rung, "scope": (scope or asked.scope).text, "row": row, "at_ns": at, "measured": measured / unit, "limit": limit / unit, "by_mark": by_mark, "usd": usd / MONEY})  # fmt: skip

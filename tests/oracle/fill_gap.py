@@ -18,6 +18,7 @@ from detectors.posting import Note
 from detectors.posting import PostingKind as K
 from detectors.scope import Scope
 from tests.oracle.child_parent import Crossing
+from tests.oracle.money import Money
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,6 +112,7 @@ def first_bucket(at: int) -> int:
 class FillGap:
     def __init__(self, settings: Any, view: View) -> None:
         self.s, self.view, self.names = settings, view, view.names
+        self.money = Money(view.names)
         self.ticked = 0
         self.is_doubted = False  # nobody confirms yet what time the event at hand says that it is
         self.until = 0
@@ -136,6 +138,7 @@ class FillGap:
             now = max(int(p[po.AT]), int(p[po.LOW]))
             row = postings.batch.rows[p[po.ROW]]
             self.is_doubted = row[ev.ARRIVAL] <= 0 and row[ev.TS] - p[po.AT] > 5 * SECOND
+            self.money.hear(p, row)
             place = strategy = FIRM
             if kind in (K.ORDER_SENT, K.EXECUTED, K.MOVED_IN):
                 place, strategy = self.place(p, "session"), self.place(p, "strategy")
@@ -150,6 +153,9 @@ class FillGap:
             is_word = K.PARENT_OPENED <= kind <= K.PARENT_DONE
             if parent > 0 and "parent_fill" in self.view.witnesses and (is_word or p[po.FILL] != 0):
                 self.of_parent(p, now, parent, strategy)
+
+    def price(self, p: Any) -> int:
+        return self.money.in_dollars(int(p[po.PX]), int(p[po.SYMBOL]))
 
     def place(self, p: Any, first: str) -> Place:
         strategy = (po.STRATEGY, nm.STRATEGY, "strategy")
@@ -185,7 +191,7 @@ class FillGap:
             self.sent[each].append(bucket)
         self.judge_until(now + max(s.ack_warn_ns, s.ack_high_ns, s.sending_ns), place)
         if "order_ack" in self.view.witnesses and not p[po.BITS] & Note.MANUAL:
-            usd = worth(int(p[po.QTY]), int(p[po.PX])) if p[po.PX] != ev.NONE else 0.0
+            usd = worth(int(p[po.QTY]), self.price(p)) if p[po.PX] != ev.NONE else 0.0
             self.orders[int(p[po.ORDER])] = self.wait(Wait("ack", now, place, part, usd))
             self.ask(part, 0, now)
 
@@ -220,7 +226,7 @@ class FillGap:
             self.hear_witness(part, 2, now)
         if p[po.FILL] == 0 or p[po.BITS] & Note.MANUAL:
             return
-        usd = worth(int(p[po.QTY]), int(p[po.PX]))
+        usd = worth(int(p[po.QTY]), self.price(p))
         execution = self.executions[x] = Execution(x, usd)
         if has_copy and not is_copy:
             execution.copy = self.wait(Wait("copy", now, place, part, usd))
@@ -260,7 +266,7 @@ class FillGap:
             self.judge_until(now, x.orphan.place)
             x.orphan = None
         elif kind in (K.CORRECTED, K.CONFLICT):
-            x.usd = worth(int(p[po.QTY]), int(p[po.PX]))
+            x.usd = worth(int(p[po.QTY]), self.price(p))
             if x.copy:
                 x.copy.usd = x.usd
             if x.orphan:
@@ -309,7 +315,7 @@ class FillGap:
         else:
             m.filled += int(p[po.FILL])
             if kind in (K.EXECUTED, K.MOVED_IN):
-                m.px, m.place = int(p[po.PX]), strategy
+                m.px, m.place = self.price(p), strategy
         if m.gap and (m.filled <= m.booked or m.booked >= m.level):
             m.gap.end, m.gap.usd = now, before
             m.gap = None

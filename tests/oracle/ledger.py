@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SEQ_REMEMBERED: Final = 64
 BOOKINGS_REMEMBERED: Final = 8
+OVER: Final = 300 * 1_000_000_000  # what is over for so long, and since another day, is not meant any more
 Columns = dict[str, Any]
 
 
@@ -158,6 +159,14 @@ class Entry:
 
     # -- finding ------------------------------------------------------------------------------
 
+    def is_yesterdays(self, order: Order) -> bool:
+        """Whether an order is over, or was only heard of, long ago on an earlier trade date."""
+        is_live = order.is_open and order.who is not None
+        return not is_live and order.trade_date < self.told.trade_date and order.at + OVER < self.times.at
+
+    def is_over(self, parent: Parent) -> bool:
+        return parent.trade_date < self.told.trade_date and parent.at + OVER < self.times.at
+
     def find_order(self, order_id: str) -> Order | None:
         session = self.told.text("session")
         for order in reversed(self.books.order_ids[order_id]):
@@ -172,7 +181,13 @@ class Entry:
 
     def new_order(self, order_id: str) -> Order:
         told = self.told
-        order = Order(self.books.next_code(), told.trade_date, told.text("session"), told.text("venue"))
+        order = Order(
+            self.books.next_code(),
+            told.trade_date,
+            told.text("session"),
+            told.text("venue"),
+            at=self.times.at,
+        )
         self.books.orders.append(order)
         self.name_order(order, order_id)
         return order
@@ -180,18 +195,31 @@ class Entry:
     def order_meant(self) -> Order:
         """The order that this event is about, or a placeholder for one that nobody announced yet."""
         order_id, orig = self.told["order_id"], self.told.text("orig_order_id")
-        order = self.find_order(orig or order_id) or self.new_order(orig or order_id)
+        order = self.find_order(orig or order_id)
+        is_ioc = self.told["kind"] == "order_cancel" and self.told["reason_class"] == "ioc"
+        may_be_new = is_ioc or self.told["kind"] in ("fill", "order_ack", "order_reject")
+        if order is None or (may_be_new and self.is_yesterdays(order)):
+            order = self.new_order(orig or order_id)
         self.name_order(order, order_id)
         return order
 
     def parent_meant(self) -> Parent | None:
         """The latest parent of the name that this event gives, or a placeholder for it."""
-        name = self.told.text("parent_id")
+        name, at = self.told.text("parent_id"), self.times.at
         if not name:
             return None
         if name not in self.books.parents:
-            self.books.parents[name] = Parent(self.books.next_code(), name, self.told.trade_date)
-        return self.books.parents[name]
+            self.books.parents[name] = Parent(self.books.next_code(), name, self.told.trade_date, at=at)
+        parent = self.books.parents[name]
+        parent.at = max(at, parent.at)
+        return parent
+
+    def parent_named(self, own: Parent | None = None) -> Parent | None:
+        """As `parent_meant`, by a child: what ended on another day it does not mean, unless it is its own."""
+        known = self.books.parents.get(self.told.text("parent_id"))
+        if known and known.has_ended and known is not own and self.is_over(known):
+            del self.books.parents[known.name]
+        return self.parent_meant()
 
     # -- parents ------------------------------------------------------------------------------
 
@@ -204,10 +232,12 @@ class Entry:
         told = self.told
         known = self.books.parents.get(told["parent_id"])
         if known and known.who is not None:
-            if not known.is_done or known.trade_date >= told.trade_date:
+            if not known.has_ended or known.trade_date >= told.trade_date:
                 self.say(K.DUPLICATE, self.of_event(), parent=known.code)
                 return
             del self.books.parents[told["parent_id"]]  # the id came back on another day
+        elif known and self.is_over(known):
+            del self.books.parents[told["parent_id"]]  # nobody announced that one
         parent = self.parent_meant()
         assert parent
         parent.trade_date, parent.who = told.trade_date, self.who(told["account"])
@@ -265,6 +295,8 @@ class Entry:
                 self.say(K.DUPLICATE, self.of_order(order))
                 return
             order = None  # the id came back on another day
+        elif order and self.is_yesterdays(order):
+            order = None  # so it did
         is_late = order is not None
         order = order or self.new_order(told["order_id"])
         order.who = self.who(told["account"])
@@ -276,10 +308,12 @@ class Entry:
         order.is_conditional = bool(told["conditional"])
         order.is_package = told["multileg"] == "package"
         order.is_manual = told["origin"] in ("manual", "external")
-        order.parent = self.parent_meant()
+        order.parent = self.parent_named()
         order.sent_at = self.times.at
         if order.is_open:
             self.rework(order, order.qty - order.consumed)
+        if not order.is_open:
+            order.at = self.times.at
         late = Note.LATE_ORDER if is_late else 0
         told_qty, told_px = told.number("qty"), told.number("price")
         self.say(K.ORDER_SENT, self.of_order(order), qty=told_qty, px=told_px, work=order.working, bits=late)
@@ -288,12 +322,13 @@ class Entry:
         for x in order.executions:
             self.move(x)
 
-    @staticmethod
-    def rework(order: Order, leaves: int) -> None:
+    def rework(self, order: Order, leaves: int) -> None:
         """New leaves.  What was killed stays so, and what nobody announced has none yet."""
         if order.is_killed or order.who is None:
             return
         order.is_open = leaves > 0
+        if not order.is_open:
+            order.at = self.times.at
         order.working = 0 if order.is_conditional or order.is_package else max(leaves, 0)
 
     def answer(self, order: Order) -> None:
@@ -330,7 +365,7 @@ class Entry:
 
     def kill(self, order: Order, bits: int = 0) -> None:
         work, order.working = -order.working, 0
-        order.is_open, order.is_killed = False, True
+        order.is_open, order.is_killed, order.at = False, True, self.times.at
         self.say(K.ORDER_OUT, self.of_order(order), qty=order.qty, work=work, bits=bits)
 
     def replace_request(self) -> None:
@@ -408,10 +443,10 @@ class Entry:
         pair.base += base
         return {"pos": change, "base": base}
 
-    @staticmethod
-    def consume(order: Order, quantity: int) -> int:
+    def consume(self, order: Order, quantity: int) -> int:
         """Take an executed quantity off an order's leaves; returns the change of what is working."""
         order.consumed += quantity
+        order.at = self.times.at
         before, order.working = order.working, max(order.working - quantity, 0)
         if order.who is not None and order.consumed >= order.qty:
             order.is_open = False
@@ -449,9 +484,9 @@ class Entry:
         x.sign = told.sign or order.sign or 1
         x.is_sideless = not told.sign and order.who is None
         x.is_leg = told["multileg"] == "leg"
-        x.parent = self.parent_meant() or order.parent
+        x.parent = self.parent_named(order.parent) or order.parent
         order.executions.append(x)
-        work = 0 if is_package and not order.is_package else self.consume(order, taken)
+        work = self.consume(order, 0 if is_package and not order.is_package else taken)
         booked = {"fill": qty, **self.book(x, x.at, qty)} if x.state == "live" else {}
         self.say(K.EXECUTED, self.of_execution(x), booked, work=work)
 
