@@ -9,6 +9,7 @@ wherever the stream was cut.  `serve`, `replay` and the simulator are shells aro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, assert_never
 
 import numpy as np
@@ -62,6 +63,7 @@ from monitor.core.policy import DetectorPolicy, Mode, Policy
 from monitor.core.scopes import (
     SIBLINGS_TO_WIDEN,
     SIBLINGS_WINDOW_NS,
+    joined_form,
     one_step_wider,
     stoppable_form,
     widened,
@@ -323,7 +325,7 @@ class Engine:
             key = (waited.detector, waited.reason, waited.scope.text)
             self._set_rung(key, Rung.HALTED, breach.at_ns)
             yield Record("halt.confirmed", {**self.told(waited), "by": breach.detector})
-            yield from self._halt(waited, batch)
+            yield from self._halt(replace(waited, row=breach.row), batch)
 
     def _set_rung(self, key: tuple[str, str, str], rung: Rung, at_ns: int) -> None:
         if key in self._rungs or len(self._rungs) < QUESTIONS_MAX:
@@ -424,10 +426,20 @@ class Engine:
         scope = breach.scope
         if not all(kind in stoppable for kind, _ in scope.conditions):
             scope = stoppable_form(scope, *self.flow.inside_and_outside(scope, breach.row), stoppable)
-        if breach.by_mark or not scope.conditions:
+        if not scope.conditions:
             return scope
-        if breach.leaks is not None:
+        if breach.leaks is not None and not breach.by_mark:
             return one_step_wider(scope, self.flow.known(breach.row), stoppable)
+        alike = {scope} if breach.by_mark else self._siblings_of(breach, scope)
+        if len(alike) >= SIBLINGS_TO_WIDEN:
+            flow = self.flow.known(breach.row)
+            return widened(sorted(alike, key=lambda other: other.text), flow, stoppable)
+        if any(self.flow.carries(kind, breach.row) for kind, _ in scope.conditions):
+            return scope
+        return joined_form(scope, *self.flow.inside_and_outside(scope, breach.row), stoppable)
+
+    def _siblings_of(self, breach: Breach, scope: Scope) -> set[Scope]:
+        """The scope, and those of its kinds that the same reason stopped of late."""
         kinds = [kind for kind, _ in scope.conditions]
         since = breach.at_ns - SIBLINGS_WINDOW_NS
         self._siblings = [entry for entry in self._siblings if entry[0] >= since]
@@ -438,9 +450,7 @@ class Engine:
             and [k for k, _ in other.conditions] == kinds
         } | {scope}
         self._siblings.append((breach.at_ns, breach.detector, breach.reason, scope))
-        if len(alike) < SIBLINGS_TO_WIDEN:
-            return scope
-        return widened(sorted(alike, key=lambda other: other.text), self.flow.known(breach.row), stoppable)
+        return alike
 
     def _level(self, breach: Breach) -> Level | None:
         own = self._reason(breach).level
@@ -768,6 +778,7 @@ class Engine:
             },
             "names": self.names.snapshot(),
             "ledger": self.ledger.views(),
+            "flow": {"sent": self.flow.sent.newest()},
             **{f"detectors/{name}": detector.views() for name, detector in self.detectors.items()},
         }
 
@@ -805,6 +816,8 @@ class Engine:
         self.sources.restore(own["sources"])
         self._stated_at, self._leased_at, self._saved_at = own["timers"]
         self.flow = Flow(self.ledger)
+        if "flow" in state:  # else of an older life: a minute later all of it is known
+            self.flow.sent.restore(state["flow"]["sent"])
 
 
 def breaches_of(commands: Sequence[Command]) -> list[dict[str, Any]]:
