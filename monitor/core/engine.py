@@ -431,6 +431,7 @@ class Engine:
             },
             "names": self.names.snapshot(),
             "ledger": self.ledger.views(),
+            "flow": {"sent": self.flow.sent.newest()},
             **{f"detectors/{name}": detector.views() for name, detector in self.detectors.items()},
         }
 
@@ -471,6 +472,8 @@ class Engine:
         self.sources.restore(own["sources"])
         self._stated_at, self._leased_at, self._saved_at = own["timers"]
         self.flow.judged()
+        if "flow" in state:  # else of an older life: a minute later all of it is known
+            self.flow.sent.restore(state["flow"]["sent"])
 
 
 def breaches_of(commands: Sequence[Command]) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ def narrowest(
 ) -> Scope:
     """The narrowest scope that holds 90 % of the evidence's weight.
 
-    `others`: the flow outside the evidence, which would be stopped with it.
+    `others`: the flow outside the evidence, which would be stopped with it; of no weight where it is idle.
 
     >>> bad = [({"host": "smars-8", "account": "33"}, 3.0)]
     >>> narrowest(bad, [({"host": "smars-1", "account": "33"}, 50.0)]).text
@@ -93,6 +93,17 @@ def stoppable_form(scope: Scope, evidence: Weighed, others: Weighed, stoppable: 
     """
     kept = tuple(one for one in scope.conditions if one[0] in stoppable)
     return Scope(kept) if kept or not scope.conditions else narrowest(evidence, others, stoppable)
+
+
+def joined_form(scope: Scope, evidence: Weighed, others: Weighed, stoppable: Collection[str]) -> Scope:
+    """The scope joined with one that all of the flow carries: orders that lack its attribute match it too.
+
+    >>> evidence, others = [({"strategy": "x", "account": "33"}, 3)], [({"account": "7"}, 5)]
+    >>> joined_form(Scope.of(strategy="x"), evidence, others, KINDS).text
+    'account=33&strategy=x'
+    """
+    more = narrowest(evidence, others, set(stoppable) - {kind for kind, _ in scope.conditions} - {"parent"})
+    return Scope.of({**scope.mapping, **more.mapping})
 
 
 def one_step_wider(scope: Scope, flow: Sequence[Attributes], stoppable: Collection[str] = KINDS) -> Scope:

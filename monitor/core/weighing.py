@@ -11,6 +11,7 @@ Shadow ends at the record.  What a breach says is never changed here, and nothin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -29,7 +30,7 @@ from monitor.core.incidents import VERDICTS_MAX, Incident, Incidents, confirmed,
 from monitor.core.inputs import SourcePart
 from monitor.core.ladder import LADDER, OF_SEVERITY, Rung, Verdict
 from monitor.core.policy import DetectorPolicy, Mode, Policy
-from monitor.core.scopes import Siblings, one_step_wider, stoppable_form, widened
+from monitor.core.scopes import Siblings, joined_form, one_step_wider, stoppable_form, widened
 
 RESOLVE_NS: Final = 600_000_000_000  # a page without a new breach for so long is over
 # (detector, reason, scope) with a rung; 300 bytes each.  Past it we act without memory.
@@ -113,7 +114,7 @@ class Weighing:
             key = (waited.detector, waited.reason, waited.scope.text)
             self._set_rung(key, Rung.HALTED, breach.at_ns)
             yield Record("halt.confirmed", {**self._told(waited), "by": breach.detector})
-            yield from self._halt(waited, batch)
+            yield from self._halt(replace(waited, row=breach.row), batch)
 
     def _set_rung(self, key: tuple[str, str, str], rung: Rung, at_ns: int) -> None:
         if key in self._rungs or len(self._rungs) < QUESTIONS_MAX:
@@ -186,12 +187,17 @@ class Weighing:
         scope = breach.scope
         if not all(kind in stoppable for kind, _ in scope.conditions):
             scope = stoppable_form(scope, *self._flow.inside_and_outside(scope, breach.row), stoppable)
-        if breach.by_mark or not scope.conditions:
+        if not scope.conditions:
             return scope
-        if breach.leaks is not None:
+        if breach.leaks is not None and not breach.by_mark:
             return one_step_wider(scope, self._flow.known(breach.row), stoppable)
-        alike = self._siblings.join(breach.detector, breach.reason, scope, breach.at_ns)
-        return widened(alike, self._flow.known(breach.row), stoppable) if alike else scope
+        if not breach.by_mark:
+            alike = self._siblings.join(breach.detector, breach.reason, scope, breach.at_ns)
+            if alike:
+                return widened(alike, self._flow.known(breach.row), stoppable)
+        if any(self._flow.carries(kind, breach.row) for kind, _ in scope.conditions):
+            return scope
+        return joined_form(scope, *self._flow.inside_and_outside(scope, breach.row), stoppable)
 
     # --- people -------------------------------------------------------------------------------
 
