@@ -450,6 +450,28 @@ class Desk:
             )  # fmt: skip
         self._fill(child, 1)
 
+    def undone_early(self, n: int, m: int) -> None:
+        """A bust, or a correction, of a correction that comes only after it."""
+        if not self.fills:
+            return
+        fill = self.fills[-1 - n % len(self.fills)]
+        router = self.host(n) if m > 5 else ""
+        venue = fill["venue"] if m % 3 else None
+        common: Told = {"source": None if router else "drop_copy", "venue": venue}
+        host, new = router or f"{self.name}-dc", self.new_id("K")
+        if m % 2:
+            self.tell("fill_bust", host, exec_ref_id=new, **common)
+        else:
+            self.tell(
+                "fill_correct", host, exec_ref_id=new, exec_id=self.new_id("K"), last_qty=QUANTITIES[n % 5],
+                last_px=PRICES[m % 2], **common,
+            )  # fmt: skip
+        fill["corrections"].append(new)
+        self.tell(
+            "fill_correct", host, exec_ref_id=fill["exec_id"], exec_id=new, last_qty=QUANTITIES[m % 5],
+            last_px=PRICES[n % 2], **common,
+        )  # fmt: skip
+
     # -- the rest -----------------------------------------------------------------------------
 
     def position(self, n: int, m: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -301,6 +302,46 @@ def test_a_correction_moves_quantity_and_price():
     book.trade("buy", 100, 10)
     book.say("fill_correct", exec_ref_id=book.exec_id, last_qty=60, last_px=20)
     assert book.gross() == 1_200
+
+
+def test_a_correction_of_the_price_alone_is_another_price():
+    book = Book(gross(10_000))
+    book.trade("buy", 100, 10)
+    assert book.say("fill_correct", exec_ref_id=book.exec_id, last_qty=100, last_px=150) == [
+        "halt gross account=A: 15000 > 10000"
+    ]
+
+
+@pytest.mark.parametrize("prices", [(10, 90), (90, 10)])
+def test_of_two_prices_of_one_execution_the_larger_counts(prices):
+    book = Book(gross(1e9))
+    book.trade("buy", 100, prices[0])
+    book.fill(100, prices[1], exec_id=book.exec_id)
+    assert book.gross() == 9_000
+
+
+@pytest.mark.parametrize(
+    ("last", "more", "held"),
+    [("fill_bust", {}, 0), ("fill_correct", {"exec_id": "K3", "last_qty": 30, "last_px": 20}, 30)],
+)
+def test_an_execution_its_corrections_and_what_undoes_the_last_may_come_in_any_order(last, more, held):
+    numbers = {
+        "last_qty": 60,
+        "last_px": 15,
+    }  # of both corrections: the second one changes what we do not know
+    told = (
+        ("fill", {"order_id": "O1", "exec_id": "E", "last_qty": 50, "last_px": 10}),
+        ("fill_correct", {"exec_ref_id": "E", "exec_id": "K1", **numbers}),
+        ("fill_correct", {"exec_ref_id": "K1", "exec_id": "K2", **numbers}),
+        (last, {"exec_ref_id": "K2", **more}),
+    )
+    for arrived in permutations(told):
+        book = Book(gross(1e9))
+        book.order("buy", 100, 10)
+        for kind, fields in arrived:
+            book.say(kind, **fields)
+        book.say("order_cancel", order_id="O1")
+        assert book.of()["quantity"] == held, arrived
 
 
 def test_a_mass_bust_trips_nothing():

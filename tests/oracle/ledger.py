@@ -381,9 +381,11 @@ class Entry:
             return f"session {session}"
         return f"order {told['order_id']}" if told.text("order_id") else ""
 
-    def find_execution(self, exec_id: str, order: Order | None, *, any_date: bool) -> Execution | None:
+    def find_execution(
+        self, exec_id: str, order: Order | None, *, any_date: bool, space: str = ""
+    ) -> Execution | None:
         """The latest of that name; of the same trade date, if there is one."""
-        space = self.space(order)
+        space = self.space(order) or space
 
         def is_here(x: Execution) -> bool:
             # Two venues that are named tell two executions apart; else the same order is proof enough.
@@ -471,7 +473,9 @@ class Entry:
     def fill_again(self, x: Execution) -> None:
         """A no-op, or a conflict in which the larger exposure counts."""
         qty, px = self.told.number("last_qty") or 0, self.told.number("last_px") or 0
-        if x.state != "live" or x.is_corrected or (qty, px) == (x.qty, x.px):
+        is_of_its_side = not self.told.sign or x.is_sideless or self.told.sign == x.sign
+        is_same = (qty, px) == (x.qty, x.px) and is_of_its_side
+        if x.state != "live" or x.is_corrected or is_same:
             self.say(K.DUPLICATE, self.of_execution(x))
             return
         booked: Columns = {}
@@ -490,40 +494,57 @@ class Entry:
         self.undo(K.CORRECTED, self.execution_meant())
 
     def undo(self, kind: K, x: Execution | None) -> None:
-        told, is_bust = self.told, kind is K.BUSTED
+        told, corrects = self.told, kind is K.CORRECTED
         qty, px = told.number("last_qty") or 0, told.number("last_px") or 0
+        early = self.told_before_it(x) if corrects else None
+        if early:
+            kind = K.BUSTED if early.state == "early bust" else kind
+            qty, px = early.qty, early.px
+        is_bust = kind is K.BUSTED
         if x is None:
             x = self.new_execution(told["exec_ref_id"])
             x.space, x.at = self.space(None), self.times.at
             x.state = "early bust" if is_bust else "early correction"
-            if not is_bust:
-                self.take_over(x, qty, px)
+            if corrects:
+                x.qty, x.px = qty, px
+                self.name(x, early)
             self.say(kind, self.of_event(), bits=Note.ORDER_UNKNOWN)
             return
-        again = x.state in ("busted", "early bust") or (
-            not is_bust and ((qty, px) == (x.qty, x.px) or told.text("exec_id") in x.names[1:])
-        )
+        is_gone = x.state in ("busted", "early bust")
+        is_named = corrects and told.text("exec_id") in x.names[1:]
+        again = is_gone or is_named or (not is_bust and (qty, px) == (x.qty, x.px))
         whose = self.of_event() if x.is_early else self.of_execution(x)
+        change = (0 if is_bust else qty) - x.qty
+        if not again and change < 0 and not x.is_early and not self.may_lower(x.order):
+            self.say(K.EVENT, whose)
+            return
+        if corrects and not is_named:
+            self.name(x, early)
         if again:
             self.say(K.DUPLICATE, whose)
-            return
-        change = (0 if is_bust else qty) - x.qty
-        if change < 0 and not x.is_early and not self.may_lower(x.order):
-            self.say(K.EVENT, whose)
             return
         booked = self.rebook(x, change) if x.state == "live" else {}
         if is_bust:
             x.state = "early bust" if x.is_early else "busted"
         else:
-            self.take_over(x, qty, px)
+            x.qty, x.px, x.is_corrected = qty, px, True
             booked |= {"qty": qty, "px": px}
         self.say(kind, whose, booked)
 
-    def take_over(self, x: Execution, qty: int, px: int) -> None:
-        """The numbers of a correction; its own exec id is one more name of the execution."""
-        x.qty, x.px, x.is_corrected = qty, px, True
-        if self.told.text("exec_id") not in ("", *x.names):
-            x.names.append(self.told["exec_id"])
+    def told_before_it(self, x: Execution | None) -> Execution | None:
+        """A bust or a correction that named this correction's exec id before it came."""
+        exec_id = self.told.text("exec_id")
+        if not exec_id:
+            return None
+        y = self.find_execution(exec_id, None, any_date=True, space=x.space if x else "")
+        return y if y and y is not x and y.is_early else None
+
+    def name(self, x: Execution, early: Execution | None) -> None:
+        """A correction's own exec id is one more name of the execution; so are those that were told early."""
+        if early:
+            self.books.executions = [each for each in self.books.executions if each is not early]
+        names = early.names if early else [self.told.text("exec_id")]
+        x.names += [name for name in names if name not in ("", *x.names)]
 
     def move(self, x: Execution) -> None:
         """An execution leaves what was known of it and arrives where its late order says."""
