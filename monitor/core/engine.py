@@ -14,6 +14,8 @@ from typing import Any, Final, assert_never
 import numpy as np
 
 from detectors import event as ev
+from detectors import names as nm
+from detectors import posting as po
 from detectors.contract import (
     Batch,
     Breach,
@@ -76,6 +78,7 @@ HOLD_NS: Final = SECOND_NS  # time that passes without events stays this far beh
 RESOLVE_NS: Final = 600 * SECOND_NS  # a page without a new breach for so long is over
 UNWATCHED_NS: Final = SECOND_NS  # ticks come each 100 ms: over this we were not there, and it is not silence
 CLOSED_TOLD_MAX: Final = 100
+CONFLICTS_TOLD: Final = 1_000  # each; then every thousandth, so that a feed gone mad does not fill the trail
 QUESTIONS_MAX: Final = (
     65_536  # (detector, reason, scope) with a rung; 300 bytes each. Past it we act without memory
 )
@@ -122,6 +125,7 @@ class Engine:
         self.doubt = Doubt()
         self.sequencer = Sequencer()
         self.sources = Sources(self.names)
+        self._conflicts = 0  # told of, or left out
         self._rungs: dict[tuple[str, str, str], tuple[Rung, int]] = {}
         self.incidents = Incidents()
         self._siblings: list[tuple[int, str, str, Scope]] = []
@@ -247,6 +251,7 @@ class Engine:
     def _judge_piece(self, batch: Batch) -> Iterator[Command]:
         for postings in self.ledger.post(batch):
             self.flow.judging(postings)
+            yield from self._say_conflicts(postings)
             breaches: list[tuple[int, int, Breach]] = []
             for order, (name, detector) in enumerate(self.detectors.items()):
                 breaches.extend((b.row, order, b) for b in self._asked(name, detector, postings))
@@ -254,6 +259,20 @@ class Engine:
                 yield from self._weigh(breach, batch)
             self.flow.judged()
         yield from self._say_faults()
+
+    def _say_conflicts(self, postings: Postings) -> Iterator[Command]:
+        """An execution told again with other content: the larger counts, and a person asks which is right."""
+        if self._conflicts == self.ledger.one[ledger_tables.CONFLICTS]:
+            return
+        for row in postings.rows[postings.rows[:, po.KIND] == po.PostingKind.CONFLICT]:
+            self._conflicts += 1
+            if self._conflicts <= CONFLICTS_TOLD or self._conflicts % CONFLICTS_TOLD == 0:
+                source = self.parts[int(row[po.PART])]
+                place = {"topic": source.topic, "partition": source.partition, "offset": int(row[po.OFFSET])}
+                account = self.names.text(nm.ACCOUNT, int(row[po.ACCOUNT]))
+                symbol = self.names.text(nm.SYMBOL, int(row[po.SYMBOL]))
+                told = {"account": account, "symbol": symbol, "count": self._conflicts}
+                yield Record("execution.conflict", place | told)
 
     def _asked(self, name: str, detector: Detector, question: Postings | int) -> list[Breach]:
         """A detector's answer.  One that fails is a verdict of its own; the others go on."""
@@ -805,6 +824,7 @@ class Engine:
         self.sources.restore(own["sources"])
         self._stated_at, self._leased_at, self._saved_at = own["timers"]
         self.flow = Flow(self.ledger)
+        self._conflicts = int(self.ledger.one[ledger_tables.CONFLICTS])
 
 
 def breaches_of(commands: Sequence[Command]) -> list[dict[str, Any]]:
