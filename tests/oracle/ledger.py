@@ -66,6 +66,8 @@ class Ledger:
         else:
             tell: Callable[[], None] = getattr(entry, told["kind"], entry.other)
             tell()
+            for x in entry.joined:
+                entry.move(x)
         return entry.postings
 
     def _told_before(self, told: Event) -> bool:
@@ -87,6 +89,9 @@ class Entry:
         self.times = times
         self.place = (part, offset, row)
         self.postings: list[Posting] = []
+        self.working = 0  # of the order that it is about, before it
+        self.is_later_told = False
+        self.joined: list[Execution] = []  # told of a later id of a known order, before its replace
 
     # -- what is said, and of whom ------------------------------------------------------------
 
@@ -181,8 +186,35 @@ class Entry:
         """The order that this event is about, or a placeholder for one that nobody announced yet."""
         order_id, orig = self.told["order_id"], self.told.text("orig_order_id")
         order = self.find_order(orig or order_id) or self.new_order(orig or order_id)
+        self.working = order.working
+        told = self.find_order(order_id) if orig else None
+        if told and told is not order and told.who is None and told.trade_date == self.told.trade_date:
+            self.join(told, order)
         self.name_order(order, order_id)
         return order
+
+    def join(self, told: Order, order: Order) -> None:
+        """What was told of a later id, before its replace said whose it is, is the order's own."""
+        for same_id in self.books.order_ids.values():
+            same_id[:] = [order if each is told else each for each in same_id]
+        for x in told.executions:
+            x.order = order
+        order.executions += told.executions
+        order.replaced_by |= told.replaced_by
+        if told.consumed:
+            self.consume(order, told.consumed)
+        if told.qty:
+            order.qty, order.px = told.qty, order.px if told.px is None else told.px
+            self.rework(order, order.qty - order.consumed)
+        if order.who is None:
+            order.is_answered |= told.is_answered
+        else:
+            self.joined = told.executions
+            if told.is_answered:
+                self.answer(order)
+        if told.is_killed:
+            order.is_open, order.is_killed, order.working = False, True, 0
+        self.is_later_told = bool(told.qty)
 
     def parent_meant(self) -> Parent | None:
         """The latest parent of the name that this event gives, or a placeholder for it."""
@@ -310,7 +342,7 @@ class Entry:
     def order_ack(self) -> None:
         order = self.order_meant()
         self.answer(order)
-        self.say(K.EVENT, self.of_order(order))
+        self.say(K.EVENT, self.of_order(order), work=order.working - self.working)
 
     def order_reject(self) -> None:
         self.out(Note.REJECTED)
@@ -322,10 +354,11 @@ class Entry:
         order = self.order_meant()
         self.answer(order)
         if not self.may_lower(order):
-            self.say(K.EVENT, self.of_order(order))
+            self.say(K.EVENT, self.of_order(order), work=order.working - self.working)
         elif order.is_killed:
-            self.say(K.DUPLICATE, self.of_order(order))
+            self.say(K.DUPLICATE, self.of_order(order), work=order.working - self.working)
         else:
+            order.working = self.working
             self.kill(order, bits)
 
     def kill(self, order: Order, bits: int = 0) -> None:
@@ -336,28 +369,29 @@ class Entry:
     def replace_request(self) -> None:
         order = self.order_meant()
         qty, px = self.told.number("qty"), self.told.number("price")
-        self.say(K.REQUESTED, self.of_order(order), qty=qty, px=px)
+        self.say(K.REQUESTED, self.of_order(order), qty=qty, px=px, work=order.working - self.working)
 
     cancel_request = replace_request
 
     def cancel_reject(self) -> None:
         order = self.order_meant()
         self.answer(order)
-        self.say(K.REQUEST_REFUSED, self.of_order(order))
+        self.say(K.REQUEST_REFUSED, self.of_order(order), work=order.working - self.working)
 
     def order_replace(self) -> None:
         told = self.told
         order = self.order_meant()
         self.answer(order)
         if told["order_id"] in order.replaced_by:
-            self.say(K.DUPLICATE, self.of_order(order))
+            self.say(K.DUPLICATE, self.of_order(order), work=order.working - self.working)
             return
         order.replaced_by.add(told["order_id"])
-        before, total = order.working, told.number("qty") or 0
-        order.qty = total if self.may_lower(order) else max(order.qty, total)
-        order.px = order.px if told["price"] is None else told.number("price")
+        if not self.is_later_told:
+            total = told.number("qty") or 0
+            order.qty = total if self.may_lower(order) else max(order.qty, total)
+            order.px = order.px if told["price"] is None else told.number("price")
         self.rework(order, order.qty - order.consumed)
-        change = order.working - before
+        change = order.working - self.working
         self.say(
             K.ORDER_CHANGED, self.of_order(order), qty=order.qty, px=order.px, work=change, bits=Note.REPLACED
         )
@@ -365,7 +399,7 @@ class Entry:
     def order_restate(self) -> None:
         order = self.order_meant()
         self.answer(order)
-        before, leaves = order.working, self.told.number("leaves_qty") or 0
+        before, leaves = self.working, self.told.number("leaves_qty") or 0
         if leaves > before or self.may_lower(order):
             self.rework(order, leaves)
         self.say(K.ORDER_CHANGED, self.of_order(order), qty=order.qty, work=order.working - before)
@@ -386,16 +420,18 @@ class Entry:
     ) -> Execution | None:
         """The latest of that name; of the same trade date, if there is one."""
         space = self.space(order) or space
+        session = self.told.text("session") or (order.session if order else "")
 
         def is_here(x: Execution) -> bool:
+            if not x.space or not space or x.space == space:
+                return True
+            if x.is_early:  # who told it may have named the session only
+                return order is not None and x.space == f"session {session}"
+            if order is None:  # a bust, too
+                return space in (f"venue {x.venue}", f"session {x.who['session']}")
             # Two venues that are named tell two executions apart; else the same order is proof enough.
-            two_venues = x.space.startswith("venue") and space.startswith("venue") and x.space != space
-            return (
-                not x.space
-                or not space
-                or x.space == space
-                or (x.order is order is not None and not two_venues)
-            )
+            two_venues = x.space.startswith("venue") and space.startswith("venue")
+            return x.order is order and not two_venues
 
         same = [x for x in reversed(self.books.executions) if exec_id in x.names and is_here(x)]
         today = [x for x in same if x.trade_date == self.told.trade_date]
