@@ -19,10 +19,13 @@ from monitor.core.decode import Decoded, Decoder
 from monitor.core.engine import Engine
 from monitor.core.identity import trace_digest
 from monitor.core.inputs import RecordsArrived, SourcePart
+from monitor.core.trail import Head
 from monitor.edge import files
+from monitor.quarantine import Quarantine
 from monitor.settings import Config
 from monitor.settings.policy import policy_of
 
+BOOT = "replay"  # which life of a monitor said it: none
 NOT_AT_END = 1 << 62  # stands for "there is more", until a file has been read to its end
 
 
@@ -58,15 +61,16 @@ class Trace:
             elif isinstance(command, Record) and command.what == "breach.seen":
                 self.breaches.append(command.fields)
 
-    def document(self, policy_digest: str) -> dict[str, Any]:
+    def document(self, policy_digest: str, issuer: str) -> dict[str, Any]:
         """The document of the contract, section 3."""
+        commands = [_as_issued(halt, issuer, seq) for seq, halt in enumerate(self.halts, 1)]
         return {
             "events": self.events,
             "quarantined": self.quarantined,
             "passed_over": self.passed_over,
             "first_ts": self.first_ts,
             "last_ts": self.last_ts,
-            "commands": list(self.halts),
+            "commands": commands,
             "breaches": list(self.breaches),
             "policy_digest": policy_digest,
             "trace_digest": trace_digest(self.breaches, self.halts),
@@ -74,15 +78,28 @@ class Trace:
 
 
 def replay(
-    paths: Sequence[Path | str], config: Config, *, progress: Callable[[float, str], None] | None = None
+    paths: Sequence[Path | str],
+    config: Config,
+    *,
+    progress: Callable[[float, str], None] | None = None,
+    quarantine: Quarantine | None = None,
 ) -> dict[str, Any]:
     """Judge recordings; returns the contract's document.  Raises `files.BadFile` with the file and why."""
     trace = Trace()
     engine = Engine(policy_of(config))
     for arrived, decoded in arrivals(engine, paths, trace, progress):
         trace.read(decoded)
+        if quarantine is not None:
+            for broken in decoded.quarantined:
+                quarantine.take(engine.parts[broken.part], broken)
         trace.said(engine.handle(arrived))
-    return trace.document(engine.policy.digest)
+    return trace.document(engine.policy.digest, config.issuer)
+
+
+def _as_issued(halt: Mapping[str, Any], issuer: str, seq: int) -> dict[str, Any]:
+    """A halt with the fields that only a shell knows: said when it was decided, after no line of a trail."""
+    said = {"issuer": issuer, "boot": BOOT, "seq": seq, "issued_at": halt["event_ts"]}
+    return {**halt, **said, "audit_head": Head().payload}
 
 
 def arrivals(

@@ -332,6 +332,27 @@ class Desk:
         if child := self._pick(m):
             self._fill_elsewhere(child, n)
 
+    def replaced_late(self, n: int, m: int) -> None:
+        """A fill, a cancel or another replace of a new id, told before the replace that says whose it is."""
+        if not (child := self._pick(n)):
+            return
+        new, old, dc = self.new_id("O"), child.order_id, f"{self.name}-dc"
+        child.order_id = new
+        if m % 2:
+            self._fill(child, n | 1)
+        if m in (4, 5):
+            self.tell("order_cancel", dc, source="drop_copy", order_id=new)
+        if m in (2, 3, 7):
+            child.order_id = self.new_id("O")
+            asked = "cancel_request" if m == 7 else "order_replace"
+            common: Told = {"order_id": child.order_id, "orig_order_id": new, "qty": QUANTITIES[n % 6]}
+            self.tell(asked, child.host, **common, session=child.session if n % 2 else None)
+        asked = "replace_request" if m == 6 else "order_replace"
+        qty, price = QUANTITIES[m % 6], PRICES[n % 2] if n % 3 else None
+        self.tell(
+            asked, child.host, order_id=new, orig_order_id=old, qty=qty, price=price, session=child.session
+        )
+
     def _fill_elsewhere(self, child: Child, n: int) -> None:
         own: Told = (
             {"account": self.account(child.account == self.account(0))},
@@ -449,6 +470,28 @@ class Desk:
                 exec_id=self.new_id("K"), last_qty=3, last_px=11,
             )  # fmt: skip
         self._fill(child, 1)
+
+    def undone_early(self, n: int, m: int) -> None:
+        """A bust, or a correction, of a correction that comes only after it."""
+        if not self.fills:
+            return
+        fill = self.fills[-1 - n % len(self.fills)]
+        router = self.host(n) if m > 5 else ""
+        venue = fill["venue"] if m % 3 else None
+        common: Told = {"source": None if router else "drop_copy", "venue": venue}
+        host, new = router or f"{self.name}-dc", self.new_id("K")
+        if m % 2:
+            self.tell("fill_bust", host, exec_ref_id=new, **common)
+        else:
+            self.tell(
+                "fill_correct", host, exec_ref_id=new, exec_id=self.new_id("K"), last_qty=QUANTITIES[n % 5],
+                last_px=PRICES[m % 2], **common,
+            )  # fmt: skip
+        fill["corrections"].append(new)
+        self.tell(
+            "fill_correct", host, exec_ref_id=fill["exec_id"], exec_id=new, last_qty=QUANTITIES[m % 5],
+            last_px=PRICES[n % 2], **common,
+        )  # fmt: skip
 
     # -- the rest -----------------------------------------------------------------------------
 

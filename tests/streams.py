@@ -25,6 +25,7 @@ ORDERLY: Final = (
 MESSY: Final = (
     *ORDERLY, "parent_suspended", "booked_unasked", "unheard_of", "filled_for_nobody", "fill_told_otherwise", "busted_first",
     "complained", "told_again", "told_again", "next_day", "filled_first_elsewhere", "filled_elsewhere", "busted_vaguely", "replaced", "filled_first", "busted", "corrected",
+    "undone_early", "replaced_late", "replaced_late",
 )  # fmt: skip
 WILD: Final = (
     *ORDERLY,

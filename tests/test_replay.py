@@ -1,5 +1,6 @@
 """Recordings: no halt on real and simulated clean hours, the contract's document, and every mistake named."""
 
+import base64
 import gzip
 import json
 import os
@@ -9,6 +10,7 @@ import pytest
 
 from detectors.contract import every_detector
 from monitor.cli.door import run as knightwatch
+from monitor.core.messages import Halt, validate
 from monitor.edge.files import BadFile
 from monitor.replay import replay
 from monitor.settings import load_text
@@ -78,6 +80,16 @@ def test_the_document_is_the_contracts_and_a_second_reading_says_the_same(record
     assert replay([recording], CHILD_PARENT)["trace_digest"] == document["trace_digest"]
 
 
+def test_a_command_is_a_whole_payload_as_a_gateway_would_take_it(recording):
+    document = replay([recording], CHILD_PARENT)
+    taken = [validate(command) for command in document["commands"]]
+    assert {type(payload) for payload in taken} == {Halt}
+    assert [payload.seq for payload in taken] == list(range(1, len(taken) + 1))
+    assert [payload.issued_at for payload in taken] == [payload.event_ts for payload in taken]
+    assert "audit_head" in document["commands"][0]
+    assert replay([recording], CHILD_PARENT) == document
+
+
 @pytest.mark.parametrize("ending", [".gz", ".zst"])
 def test_a_packed_file_is_the_file(recording, tmp_path, ending):
     import zstandard
@@ -114,6 +126,28 @@ def test_broken_lines_are_counted_and_the_stream_goes_on(recording):
     assert document["events"] == whole["events"] + 1  # of a kind passed over
     assert document["passed_over"] == whole["passed_over"] + 1
     assert [h["halt_id"] for h in document["commands"]] == [h["halt_id"] for h in whole["commands"]]
+
+
+def test_broken_lines_are_kept_with_their_place_and_what_was_wrong(tmp_path, capsys):
+    config, kept = tmp_path / "c.toml", tmp_path / "kept.ndjson"
+    config.write_text('site = "demo"\nenv = "demo"\n[detectors.child_parent]\nmode = "armed"\n')
+    broken = [b"\xff\x1b[2J", b'{"kind":"error","ts":1,"host":"h"}', b'{"kind":"error","ts":0}']
+    recording = tmp_path / "day.ndjson"
+    recording.write_bytes(b'{"kind":"of another day","ts":1}\n\n' + b"\n".join(broken))
+    told = ["replay", str(recording), "-c", str(config), "-o", "json"]
+    assert knightwatch([*told, "--quarantine", str(kept)]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["quarantined"] == 3
+    assert "3 records break the contract (1 encoding, 1 missing, 1 out_of_range)" in said.err
+    assert "the first: day.ndjson:3: encoding" in said.err
+    lines = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert [(line["file"], line["line"], line["path"], line["reason"]) for line in lines] == [
+        ("day.ndjson", 3, "", "encoding"), ("day.ndjson", 4, "reason", "missing"), ("day.ndjson", 5, "ts", "out_of_range"),
+    ]  # fmt: skip
+    assert [base64.b64decode(line["raw"]) for line in lines] == broken
+    assert knightwatch(told) == 0
+    assert "--quarantine FILE keeps them all" in capsys.readouterr().err
+    assert knightwatch([*told, "--quarantine", str(tmp_path / "no folder" / "kept.ndjson")]) == 2
 
 
 def test_a_file_that_was_cut_off_is_named_with_what_is_wrong(recording, tmp_path, capsys):

@@ -11,7 +11,7 @@ from detectors import event as ev
 from detectors import posting as po
 from detectors.exposure import tables as tb
 from detectors.exposure.cells import cell_of
-from detectors.exposure.worth import apply
+from detectors.exposure.worth import apply, is_restated
 from detectors.kernel import inlined
 from detectors.ledger import tables as lt
 from detectors.posting import Note, PostingKind
@@ -28,6 +28,7 @@ def is_idle(postings, i):
         and kind != PostingKind.ORDER_SENT
         and kind != PostingKind.ORDER_CHANGED
         and kind != PostingKind.POSITION_SET
+        and not is_restated(postings, i)
     )
 
 
@@ -37,7 +38,11 @@ def find_legs(t, postings, i):
     kind, order = postings[i, po.KIND], postings[i, po.ORDER]
     is_sent = kind == PostingKind.ORDER_SENT
     has_position = (
-        is_sent or kind == PostingKind.POSITION_SET or postings[i, po.POS] != 0 or postings[i, po.BASE] != 0
+        is_sent
+        or kind == PostingKind.POSITION_SET
+        or postings[i, po.POS] != 0
+        or postings[i, po.BASE] != 0
+        or is_restated(postings, i)
     )
     has_work = postings[i, po.WORK] != 0 or kind == PostingKind.ORDER_CHANGED
     is_unknown = kind == PostingKind.ORDER_CHANGED and postings[i, po.BITS] & Note.ORDER_UNKNOWN != 0

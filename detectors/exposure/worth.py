@@ -54,6 +54,7 @@ def _change(t, postings, i, c, is_position, has_work, sells, date):
         if change != 0:
             if date < t.accounts[t.cells[c, tb.C_ACCOUNT], tb.A_DATE]:
                 t.cells[c, tb.C_DAY_POS] += change  # it belongs to a day that is over, as does its bust
+        if change != 0 or is_restated(postings, i):
             _remember_fill(t.cells, postings, i, c)
     if has_work:
         if sells:
@@ -67,6 +68,13 @@ def _change(t, postings, i, c, is_position, has_work, sells, date):
     ):
         if px != ev.NONE and not postings[i, po.BITS] & Note.PACKAGE:
             t.cells[c, tb.C_SAID_PX] = px
+
+
+@inlined
+def is_restated(postings, i):
+    """Whether an execution has other numbers now, perhaps only another price."""
+    kind = postings[i, po.KIND]
+    return (kind == PostingKind.CORRECTED or kind == PostingKind.CONFLICT) and postings[i, po.EXEC] > 0
 
 
 @inlined

@@ -55,8 +55,21 @@ def linked_before(link, than):
 
 
 @inlined
-def find_execution(hi, lo, space, order, date, any_date, x64, x32, x_index, one):
-    """Code of that execution; 0 if none.  `space` 0 and `order` -1 mean: whichever is the latest."""
+def session_of(rows, r, order, o32):
+    """The space that the session of an event, or of its order, would be; 0 if nothing says."""
+    session = rows[r, ev.SESSION]
+    if session == 0 and order > 0:
+        session = o32[order, t.SESSION]
+    return (2 << 32) | session if session != 0 else 0
+
+
+@inlined
+def find_execution(hi, lo, space, session, order, date, undoes, x64, x32, x_index, who64, one):
+    """Code of that execution; 0 if none.  `space` 0 and `order` -1 mean: whichever is the latest.
+
+    Who `undoes` one may be of any date, and name only its venue or only its session.  What was told of an
+    execution before it came (a bust, a correction) may have named its session only: `session`.
+    """
     best = 0
     x = x_index[place_of(x_index, x64, hi, lo)]
     while x != 0:
@@ -64,18 +77,25 @@ def find_execution(hi, lo, space, order, date, any_date, x64, x32, x_index, one)
         if found > 0 and not x32[x, t.X_STATE] & t.X_CHANGE:
             own = x64[found, t.X_SPACE]
             state = x32[found, t.X_STATE] & 15
+            is_early = state == t.X_EARLY_BUST or state == t.X_EARLY_CORRECTION
             here = (
                 (space == 0 and order <= 0)
                 or own == space
                 or own == 0
+                or (is_early and own == session)
                 or (
                     order > 0 and x32[found, t.X_ORDER] == order and not (own >> 32 == 1 and space >> 32 == 1)
                 )
             )
+            if undoes and not here and not is_early:
+                its_venue = (1 << 32) | x32[found, t.X_VENUE]
+                its_session = (2 << 32) | who64[x32[found, t.X_WHO], t.W_SESSION]
+                here = space == its_venue
+                here |= space == its_session
             if here:
                 if x32[found, t.X_DATE] == date:
                     return found
-                if best == 0 and (any_date or state == t.X_EARLY_BUST or state == t.X_EARLY_CORRECTION):
+                if best == 0 and (undoes or is_early):
                     best = found
         x = x32[x, t.X_OLDER]
     return best

@@ -20,9 +20,11 @@ from detectors.ledger.emit import head, of_event, of_order, of_parent, of_who, s
 from detectors.ledger.executions import (
     book,
     find_execution,
+    is_older,
     linked_before,
     names_already,
     new_execution,
+    session_of,
     space_of,
 )
 from detectors.ledger.index import mix
@@ -374,17 +376,23 @@ def _order_told(rows, r, at, n, kind, out, o64, o32, id64, id32, id_index, x32, 
     """Everything that is said of an order between its sending and its fills."""
     chained = kind == Kind.REPLACE_REQUEST or kind == Kind.CANCEL_REQUEST or kind == Kind.ORDER_REPLACE
     hi, lo = rows[r, ev.ORDER_HI], rows[r, ev.ORDER_LO]
-    order = -1
+    order, joined, is_answered = -1, False, False
     if chained or rows[r, ev.ORIG_HI] != 0 or rows[r, ev.ORIG_LO] != 0:
         order = _heard_of(
             rows, r, at, rows[r, ev.ORIG_HI], rows[r, ev.ORIG_LO], o64, o32, id64, id32, id_index, x32, one
         )  # fmt: skip
+        before = o64[order, t.WORKING]
+        told = find_order(hi, lo, rows[r, ev.SESSION], o32, id64, id32, id_index)
+        if told > 0 and order > 0 and told != order and o32[told, t.DATE] == rows[r, ev.TRADE_DATE]:
+            if not o32[told, t.FLAGS] & t.ANNOUNCED:
+                joined, is_answered = o64[told, t.QTY] != 0, o32[told, t.FLAGS] & t.ANSWERED != 0
+                _join(told, order, at, o64, o32, id32, x32, one)
         name_order(order, hi, lo, o32, id64, id32, id_index, one)
     else:
         order = _heard_of(rows, r, at, hi, lo, o64, o32, id64, id32, id_index, x32, one)
-    if kind != Kind.REPLACE_REQUEST and kind != Kind.CANCEL_REQUEST:
+        before = o64[order, t.WORKING]
+    if is_answered or (kind != Kind.REPLACE_REQUEST and kind != Kind.CANCEL_REQUEST):
         n = _answer(rows, r, at, n, order, out, o64, o32, p32, who64, clocks, one)
-    before = o64[order, t.WORKING]
     what = PostingKind.EVENT
     quantity, px, note = ev.NONE, ev.NONE, 0
     owner = _is_owner(rows, r, order, o32, who64)
@@ -411,9 +419,9 @@ def _order_told(rows, r, at, n, kind, out, o64, o32, id64, id32, id_index, x32, 
         what = PostingKind.ORDER_CHANGED
         note = Note.REPLACED
         n_before = o64[order, t.QTY]
-        if rows[r, ev.QTY] != ev.NONE:
+        if rows[r, ev.QTY] != ev.NONE and not joined:  # else the replace of this one was told before it
             o64[order, t.QTY] = rows[r, ev.QTY]
-        if rows[r, ev.PRICE] != ev.NONE:
+        if rows[r, ev.PRICE] != ev.NONE and not joined:
             o64[order, t.PX] = rows[r, ev.PRICE]
         if not owner and o64[order, t.QTY] < n_before:
             o64[order, t.QTY] = n_before
@@ -443,6 +451,52 @@ def _order_told(rows, r, at, n, kind, out, o64, o32, id64, id32, id_index, x32, 
 
 
 @inlined
+def _join(told, order, at, o64, o32, id32, x32, one):
+    """What was told of a later id of an order, before its replace said whose it is, is the order's own."""
+    node = o32[told, t.FIRST_ID]
+    last = node
+    while node != 0:
+        id32[node, t.ID_ORDER] = order
+        last = node
+        node = id32[node, t.ID_NEXT]
+    if last != 0:
+        id32[last, t.ID_NEXT] = o32[order, t.FIRST_ID]
+        o32[order, t.FIRST_ID] = o32[told, t.FIRST_ID]
+    o32[told, t.FIRST_ID] = 0
+    first = o32[told, t.FIRST_EXEC]
+    x = first
+    while x != 0:
+        x32[x, t.X_ORDER] = order
+        x = x32[x, t.X_NEXT_ORDER]
+    if first != 0:
+        if o32[order, t.FIRST_EXEC] == 0:
+            o32[order, t.FIRST_EXEC] = first
+        else:
+            x32[o32[order, t.LAST_EXEC], t.X_NEXT_ORDER] = first
+        o32[order, t.LAST_EXEC] = o32[told, t.LAST_EXEC]
+        o32[told, t.FIRST_EXEC] = 0
+        o32[told, t.LAST_EXEC] = 0
+    o64[order, t.FILLED] += o64[told, t.FILLED]
+    if o64[told, t.CONSUMED] != 0:
+        _consume(order, o64[told, t.CONSUMED], at, o64, o32, one)
+    if o64[told, t.QTY] != 0:
+        o64[order, t.QTY] = o64[told, t.QTY]
+        if o64[told, t.PX] != ev.NONE:
+            o64[order, t.PX] = o64[told, t.PX]
+        _rework(order, o64[order, t.QTY] - o64[order, t.CONSUMED], at, o64, o32, one)
+    if not o32[order, t.FLAGS] & t.ANNOUNCED:
+        o32[order, t.FLAGS] |= o32[told, t.FLAGS] & t.ANSWERED
+    if o32[told, t.FLAGS] & t.KILLED:
+        o32[order, t.FLAGS] = (o32[order, t.FLAGS] | t.KILLED) & ~t.OPEN
+        o64[order, t.WORKING] = 0
+        retire(order, at, o64, o32, one)
+    if first != 0 and o32[order, t.FLAGS] & t.ANNOUNCED:
+        one[t.TODO] = MOVING
+        one[t.TODO_ORDER] = order
+        one[t.TODO_CURSOR] = first
+
+
+@inlined
 def _rework(order, leaves, at, o64, o32, one):
     """Give an order new leaves.  One that was cancelled or rejected stays out."""
     flags = o32[order, t.FLAGS]
@@ -469,7 +523,8 @@ def _fill(
     space = space_of(rows, r, order, o32)
     hi, lo = rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO]
     quantity, px = rows[r, ev.LAST_QTY], rows[r, ev.LAST_PX]
-    x = find_execution(hi, lo, space, order, rows[r, ev.TRADE_DATE], False, x64, x32, x_index, one)
+    session, date = session_of(rows, r, order, o32), rows[r, ev.TRADE_DATE]
+    x = find_execution(hi, lo, space, session, order, date, False, x64, x32, x_index, who64, one)
     state = x32[x, t.X_STATE] & 15 if x > 0 else 0
     if state != 0 and state != t.X_EARLY_BUST and state != t.X_EARLY_CORRECTION:
         return _fill_again(
@@ -601,6 +656,8 @@ def _fill_again(rows, r, at, n, x, out, o64, o32, x64, x32, x_index, p32, pair64
     """The same execution once more: a no-op, or a conflict in which the larger exposure counts."""
     state = x32[x, t.X_STATE]
     same = rows[r, ev.LAST_QTY] == x64[x, t.X_QTY] and rows[r, ev.LAST_PX] == x64[x, t.X_PX]
+    if rows[r, ev.SIDE] != 0 and not state & t.X_SIDELESS:
+        same = same and (sign_of(rows[r, ev.SIDE]) < 0) == (state & t.X_SELLS != 0)
     conflict = state & 15 == t.X_LIVE and not same and not state & t.X_CORRECTED
     head(out, n, PostingKind.CONFLICT if conflict else PostingKind.DUPLICATE, rows, r, at, clocks, one)
     sign = _of_execution(out, n, x, o64, o32, x32, x64, pair64, who64, p32, one)
@@ -642,30 +699,36 @@ def _undo(rows, r, at, n, kind, out, o64, o32, x64, x32, x_index, p32, pair64, w
     """A bust or a correction of an execution, perhaps told before it."""
     space = space_of(rows, r, -1, o32) if rows[r, ev.VENUE] != 0 or rows[r, ev.SESSION] != 0 else 0
     hi, lo = rows[r, ev.EXEC_REF_HI], rows[r, ev.EXEC_REF_LO]
-    x = find_execution(hi, lo, space, -1, rows[r, ev.TRADE_DATE], True, x64, x32, x_index, one)
-    bust = kind == Kind.FILL_BUST
+    x = find_execution(hi, lo, space, 0, -1, rows[r, ev.TRADE_DATE], True, x64, x32, x_index, who64, one)
+    corrects, quantity, px, early_name = kind == Kind.FILL_CORRECT, ev.NONE, ev.NONE, 0
+    bust = not corrects
+    if corrects:
+        quantity, px = rows[r, ev.LAST_QTY], rows[r, ev.LAST_PX]
+        early_name = _told_before_it(rows, r, x, space, x64, x32, x_index, who64, one)
+        if early_name > 0:  # what was told of this correction before it came holds now
+            bust = x32[early_name, t.X_STATE] & 15 == t.X_EARLY_BUST
+            quantity, px = x64[early_name, t.X_QTY], x64[early_name, t.X_PX]
     what = PostingKind.BUSTED if bust else PostingKind.CORRECTED
     if x == 0:
-        x = new_execution(hi, lo, 0, o32, x64, x32, x_index, one)
+        x = new_execution(hi, lo, early_name, o32, x64, x32, x_index, one)
         x64[x, t.X_SPACE] = space
         x64[x, t.X_AT] = at
         x32[x, t.X_DATE] = rows[r, ev.TRADE_DATE]
         x32[x, t.X_STATE] = t.X_EARLY_BUST if bust else t.X_EARLY_CORRECTION
-        if not bust:
-            x64[x, t.X_QTY] = rows[r, ev.LAST_QTY]
-            x64[x, t.X_PX] = rows[r, ev.LAST_PX]
-            _alias(rows, r, x, o32, x64, x32, x_index, one)
+        if corrects:
+            x64[x, t.X_QTY] = quantity
+            x64[x, t.X_PX] = px
+            _alias(rows, r, x, early_name, o32, x64, x32, x_index, one)
         head(out, n, what, rows, r, at, clocks, one)
         of_event(out, n, rows, r)
         out[n, po.BITS] |= Note.ORDER_UNKNOWN
         return n + 1
     state = x32[x, t.X_STATE]
     early = state & 15 == t.X_EARLY_CORRECTION or state & 15 == t.X_EARLY_BUST
-    again = state & 15 == t.X_BUSTED or state & 15 == t.X_EARLY_BUST
-    if not bust and not again:
-        again = x64[x, t.X_QTY] == rows[r, ev.LAST_QTY] and x64[x, t.X_PX] == rows[r, ev.LAST_PX]
-        again |= names_already(rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO], x, x64, x32, x_index, one)
-    if not again and not early and (bust or rows[r, ev.LAST_QTY] < x64[x, t.X_QTY]):
+    gone = state & 15 == t.X_BUSTED or state & 15 == t.X_EARLY_BUST
+    named = corrects and names_already(rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO], x, x64, x32, x_index, one)
+    again = gone or named or (not bust and x64[x, t.X_QTY] == quantity and x64[x, t.X_PX] == px)
+    if not again and not early and (bust or quantity < x64[x, t.X_QTY]):
         if not _is_owner(rows, r, x32[x, t.X_ORDER], o32, who64):
             what = PostingKind.EVENT  # a router does not lower what another one's order executed
             one[t.NOT_OWNER] += 1
@@ -675,10 +738,12 @@ def _undo(rows, r, at, n, kind, out, o64, o32, x64, x32, x_index, p32, pair64, w
         sign = 1
     else:
         sign = _of_execution(out, n, x, o64, o32, x32, x64, pair64, who64, p32, one)
+    if what == PostingKind.EVENT:
+        return n + 1
+    if corrects and not named:
+        _alias(rows, r, x, early_name, o32, x64, x32, x_index, one)
     if again:
         one[t.DUPLICATES] += 1
-        return n + 1
-    if what == PostingKind.EVENT:
         return n + 1
     live = state & 15 == t.X_LIVE
     if bust:
@@ -687,39 +752,40 @@ def _undo(rows, r, at, n, kind, out, o64, o32, x64, x32, x_index, p32, pair64, w
         x32[x, t.X_STATE] = (state & ~15) | (t.X_EARLY_BUST if early else t.X_BUSTED)
         return n + 1
     if live:
-        _rebook(
-            out,
-            n,
-            x,
-            rows[r, ev.LAST_QTY] - x64[x, t.X_QTY],
-            sign,
-            at,
-            x64,
-            x32,
-            x_index,
-            o64,
-            o32,
-            pair64,
-            one,
-        )
-    x64[x, t.X_QTY] = rows[r, ev.LAST_QTY]
-    x64[x, t.X_PX] = rows[r, ev.LAST_PX]
+        change = quantity - x64[x, t.X_QTY]
+        _rebook(out, n, x, change, sign, at, x64, x32, x_index, o64, o32, pair64, one)
+    x64[x, t.X_QTY] = quantity
+    x64[x, t.X_PX] = px
     x32[x, t.X_STATE] |= t.X_CORRECTED
-    out[n, po.QTY], out[n, po.PX] = rows[r, ev.LAST_QTY], rows[r, ev.LAST_PX]
-    _alias(rows, r, x, o32, x64, x32, x_index, one)
+    out[n, po.QTY], out[n, po.PX] = quantity, px
     return n + 1
 
 
 @inlined
-def _alias(rows, r, x, o32, x64, x32, x_index, one):
-    """A correction has an exec id of its own; a later bust may name it."""
+def _told_before_it(rows, r, x, space, x64, x32, x_index, who64, one):
+    """A bust or a correction that named this correction's exec id before it came; 0 if there was none."""
+    if rows[r, ev.EXEC_HI] == 0 and rows[r, ev.EXEC_LO] == 0:
+        return 0
+    if space == 0 and x > 0:
+        space = x64[x, t.X_SPACE]
+    hi, lo, date = rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO], rows[r, ev.TRADE_DATE]
+    y = find_execution(hi, lo, space, 0, -1, date, True, x64, x32, x_index, who64, one)
+    early = x32[y, t.X_STATE] & 15 == t.X_EARLY_BUST or x32[y, t.X_STATE] & 15 == t.X_EARLY_CORRECTION
+    return y if y > 0 and y != x and early else 0
+
+
+@inlined
+def _alias(rows, r, x, early_name, o32, x64, x32, x_index, one):
+    """A correction has an exec id of its own; a later bust may name it, or an earlier one has."""
     if rows[r, ev.EXEC_HI] == 0 and rows[r, ev.EXEC_LO] == 0:
         return
     if rows[r, ev.EXEC_HI] == rows[r, ev.EXEC_REF_HI] and rows[r, ev.EXEC_LO] == rows[r, ev.EXEC_REF_LO]:
         return
-    other = new_execution(rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO], x, o32, x64, x32, x_index, one)
-    x32[other, t.X_STATE] = t.X_ALIAS
-    x32[other, t.X_ORDER] = x
+    if early_name != 0:
+        x32[early_name, t.X_STATE], x32[early_name, t.X_ORDER] = t.X_ALIAS, x
+    if early_name == 0 or not is_older(x, early_name, x64, one):  # else it would count as forgotten
+        other = new_execution(rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO], x, o32, x64, x32, x_index, one)
+        x32[other, t.X_STATE], x32[other, t.X_ORDER] = t.X_ALIAS, x
 
 
 @compiled

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ from monitor.cli.output import (
     Form,
     Output,
     answer,
+    note,
 )
 from monitor.cli.progress import progress
 
@@ -108,6 +110,10 @@ def replay(
     trail: Annotated[
         Path | None, typer.Option(exists=True, help="The audit trail beside the recording: compare with it.")
     ] = None,
+    quarantine: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, metavar="FILE", help="Keep broken records here, with what was wrong."),
+    ] = None,
 ) -> int:
     """Judge recordings as if they were live: the same breaches, the same halts.
 
@@ -118,16 +124,22 @@ def replay(
     loaded = load(config)
     if trail is not None:
         return _replay_trail(files, trail, loaded, output)
+    from monitor.cli.replayed import text_of
     from monitor.edge.files import BadFile
+    from monitor.quarantine import Quarantine
     from monitor.replay import replay as replay_files
 
-    try:
-        with progress("replaying") as step:
-            document = replay_files(files, loaded, progress=step)
-    except BadFile as broken:
-        raise CannotError(FAILED, str(broken)) from broken
-    from monitor.cli.replayed import text_of
-
+    with contextlib.ExitStack() as stack:
+        kept = None if quarantine is None else stack.enter_context(quarantine.open("w", encoding="utf-8"))
+        broken_records = Quarantine(kept)
+        try:
+            with progress("replaying") as step:
+                document = replay_files(files, loaded, progress=step, quarantine=broken_records)
+        except BadFile as broken:
+            raise CannotError(FAILED, str(broken)) from broken
+    if broken_records.words:
+        remedy = "" if kept else "; --quarantine FILE keeps them all"
+        note(f"knightwatch: {broken_records.words}{remedy}")
     answer(output, document, text_of(document))
     return FAILED if fail_on_halt and document["commands"] else DONE
 

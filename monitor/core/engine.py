@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, assert_never
 
+from detectors import names as nm
+from detectors import posting as po
 from detectors.contract import (
     Batch,
     Breach,
@@ -60,6 +62,7 @@ STATE_EVERY_NS: Final = 5 * SECOND_NS
 LEASE_EVERY_NS: Final = SECOND_NS
 HOLD_NS: Final = SECOND_NS  # time that passes without events stays this far behind the clock
 UNWATCHED_NS: Final = SECOND_NS  # ticks come each 100 ms: over this we were not there, and it is not silence
+CONFLICTS_TOLD: Final = 1_000  # each; then every thousandth, so that a feed gone mad does not fill the trail
 
 
 class Engine:
@@ -104,6 +107,7 @@ class Engine:
         self.sequencer = Sequencer()
         self.sources = Sources(self.names)
         self._weighing = Weighing(policy, self.detectors, self.parts, self.ledger, self.flow, self.loop)
+        self._conflicts = 0  # told of, or left out
         self._wall_ns = 0
         self._anchor: tuple[int, int] | None = None  # (LOW, wall clock) when records last came
         self._heard = False
@@ -226,13 +230,30 @@ class Engine:
     def _judge_piece(self, batch: Batch) -> Iterator[Command]:
         for postings in self.ledger.post(batch):
             self.flow.judging(postings)
-            breaches: list[tuple[int, int, Breach]] = []
+            found: list[tuple[int, int, Breach | Record]] = list(self._conflicts_in(postings))
             for order, (name, detector) in enumerate(self.detectors.items()):
-                breaches.extend((b.row, order, b) for b in self._asked(name, detector, postings))
-            for _, _, breach in sorted(breaches, key=lambda found: found[:2]):
-                yield from self._weighing.weigh(breach, batch)
+                found.extend((b.row, order, b) for b in self._asked(name, detector, postings))
+            for _, _, said in sorted(found, key=lambda one: one[:2]):  # by row: wherever the stream was cut
+                if isinstance(said, Breach):
+                    yield from self._weighing.weigh(said, batch)
+                else:
+                    yield said
             self.flow.judged()
         yield from self._say_faults()
+
+    def _conflicts_in(self, postings: Postings) -> Iterator[tuple[int, int, Record]]:
+        """Executions told again with other content: the larger counts, and a person asks which is right."""
+        if self._conflicts == self.ledger.one[ledger_tables.CONFLICTS]:
+            return
+        for row in postings.rows[postings.rows[:, po.KIND] == po.PostingKind.CONFLICT]:
+            self._conflicts += 1
+            if self._conflicts <= CONFLICTS_TOLD or self._conflicts % CONFLICTS_TOLD == 0:
+                source = self.parts[int(row[po.PART])]
+                place = {"topic": source.topic, "partition": source.partition, "offset": int(row[po.OFFSET])}
+                account = self.names.text(nm.ACCOUNT, int(row[po.ACCOUNT]))
+                symbol = self.names.text(nm.SYMBOL, int(row[po.SYMBOL]))
+                told = {"account": account, "symbol": symbol, "count": self._conflicts}
+                yield int(row[po.ROW]), -1, Record("execution.conflict", place | told)
 
     def _asked(self, name: str, detector: Detector, question: Postings | int) -> list[Breach]:
         """A detector's answer.  One that fails is a verdict of its own; the others go on."""
@@ -474,6 +495,7 @@ class Engine:
         self.flow.judged()
         if "flow" in state:  # else of an older life: a minute later all of it is known
             self.flow.sent.restore(state["flow"]["sent"])
+        self._conflicts = int(self.ledger.one[ledger_tables.CONFLICTS])
 
 
 def breaches_of(commands: Sequence[Command]) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """What telemetry says of its own health: numbers that are missing, clocks apart, hosts fallen silent.
 
     gap       a number of a numbered stream that has not come 5 s after one behind it
-    skew      a host whose clock is more than 1 s off its peers', by the shortest delay of its events in 10 s
+    skew      a host whose clock is more than 1 s off its peers', by the shortest delay of its events in 10 s;
+              at once, and whatever its peers say, one that dates an event over 5 s after it came
     silence   a host whose heartbeats stopped (three of its own periods and 3 s) while its peers' go on
 
 All three are asked of the order of arrival, at the ticks of the clock, and say what cannot be believed; none
@@ -25,6 +26,7 @@ from detectors.names import Names
 SECOND_NS: Final = 1_000_000_000
 HEALED_WITHIN_NS: Final = 5 * SECOND_NS
 SKEW_NS_MAX: Final = SECOND_NS
+AHEAD_NS_MAX: Final = 5 * SECOND_NS  # of an event before its own arrival: the ledger moves no clock by it
 PEERS_MIN: Final = 3  # of two clocks nobody knows which is wrong
 SKEW_WINDOW_NS: Final = 10 * SECOND_NS
 PERIODS_MAX: Final = 3
@@ -210,15 +212,26 @@ class Sources:
         )
 
     def _skewed(self) -> Iterator[Suspicion]:
+        ahead: set[int] = set()
+        for host, known in sorted(self._hosts.items(), key=itemgetter(0)):
+            delay = min(told for told in (known.delay, known.settled, 0) if told is not None)
+            if delay < -AHEAD_NS_MAX:
+                ahead.add(host)
+                yield self._clock_is_wrong(
+                    host, f"an event of it is dated {-delay / 1e9:.1f} s after it came"
+                )
         settled = {host: known.settled for host, known in self._hosts.items() if known.settled is not None}
         if len(settled) < PEERS_MIN:
             return
         usual = int(np.median(list(settled.values())))
         for host, delay in sorted(settled.items()):
-            if abs(delay - usual) > SKEW_NS_MAX:
-                name = self._host(host)
+            if abs(delay - usual) > SKEW_NS_MAX and host not in ahead:
                 readings = f"its events come {delay / 1e9:.1f} s old, its peers' {usual / 1e9:.1f} s"
-                yield Suspicion(f"skew/{name}", "skew", f"the clock of {name} is wrong: {readings}")
+                yield self._clock_is_wrong(host, readings)
+
+    def _clock_is_wrong(self, host: int, readings: str) -> Suspicion:
+        name = self._host(host)
+        return Suspicion(f"skew/{name}", "skew", f"the clock of {name} is wrong: {readings}")
 
     def _silent(self) -> Iterator[Suspicion]:
         beating = {host: known for host, known in self._hosts.items() if known.period}

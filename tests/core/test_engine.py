@@ -462,3 +462,20 @@ def test_a_record_that_crashed_us_is_kept_paged_and_leaves_the_lease_degraded():
     )
     assert [letter.record.raw for letter in book.of(cmd.DeadLetter)] == [b"raw"]
     assert last_lease(book >> wait(1.1)) == "degraded"
+
+
+# -- what sources contradict -----------------------------------------------------------------------
+
+
+def test_an_execution_told_with_other_content_is_said_with_its_place_also_after_a_restart():
+    book = Playbook(engine(**SCRIPTED)) >> "P1 C F"
+    (fill,) = (told for told in book.desk.events() if told["kind"] == "fill")
+    said = []
+    for other in ({}, {"last_qty": 7}, {"last_px": 1234}, {"side": "sell"}):
+        book >> crash_and_restore()
+        again = {name: fill[name] for name in ("exec_id", "order_id", "last_qty", "last_px")} | other
+        book.desk.tell("fill", "dc", source="drop_copy", **again)
+        told = [c.fields for c in book.tell(book.fresh()) if isinstance(c, cmd.Record)]
+        assert [(each["account"], each["offset"]) for each in told] == [("a-33", book.told - 1)] * bool(other)
+        said += told
+    assert [each["count"] for each in said] == [1, 2, 3]

@@ -131,6 +131,20 @@ def test_of_two_nobody_knows_which_is_wrong():
     assert desk.reasons() == []
 
 
+@pytest.mark.parametrize("size", [1, 40])
+@pytest.mark.parametrize(("ahead", "is_wrong"), [(4.9, False), (5.1, True), (86_400, True)])
+def test_a_host_that_dates_an_event_over_five_seconds_ahead_is_wrong_at_once_whatever_its_peers(
+    size, ahead, is_wrong
+):
+    desk = Desk()
+    desk.say(*[beat("a")] * 20, beat("b", -ahead), *[beat("b")] * 19, size=size)
+    assert [one.key for one in desk.sources.doubts()] == ["skew/b"] * is_wrong
+    for _ in range(2):  # two windows later it is right again
+        desk.wait(10)
+        desk.say(beat("b"))
+    assert desk.reasons() == []
+
+
 def test_a_clock_that_was_set_right_is_believed_again():
     desk = Desk()
     minute(desk, {"a": 0, "b": 0, "c": 3})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -323,6 +324,96 @@ def test_a_correction_moves_quantity_and_price():
     book.trade("buy", 100, 10)
     book.say("fill_correct", exec_ref_id=book.exec_id, last_qty=60, last_px=20)
     assert book.gross() == 1_200
+
+
+def test_a_correction_of_the_price_alone_is_another_price():
+    book = Book(gross(10_000))
+    book.trade("buy", 100, 10)
+    assert book.say("fill_correct", exec_ref_id=book.exec_id, last_qty=100, last_px=150) == [
+        "halt gross account=A: 15000 > 10000"
+    ]
+
+
+@pytest.mark.parametrize("prices", [(10, 90), (90, 10)])
+def test_of_two_prices_of_one_execution_the_larger_counts(prices):
+    book = Book(gross(1e9))
+    book.trade("buy", 100, prices[0])
+    book.fill(100, prices[1], exec_id=book.exec_id)
+    assert book.gross() == 9_000
+
+
+@pytest.mark.parametrize(
+    ("last", "more", "held"),
+    [("fill_bust", {}, 0), ("fill_correct", {"exec_id": "K3", "last_qty": 30, "last_px": 20}, 30)],
+)
+def test_an_execution_its_corrections_and_what_undoes_the_last_may_come_in_any_order(last, more, held):
+    numbers = {
+        "last_qty": 60,
+        "last_px": 15,
+    }  # of both corrections: the second one changes what we do not know
+    told = (
+        ("fill", {"order_id": "O1", "exec_id": "E", "last_qty": 50, "last_px": 10}),
+        ("fill_correct", {"exec_ref_id": "E", "exec_id": "K1", **numbers}),
+        ("fill_correct", {"exec_ref_id": "K1", "exec_id": "K2", **numbers}),
+        (last, {"exec_ref_id": "K2", **more}),
+    )
+    for arrived in permutations(told):
+        book = Book(gross(1e9))
+        book.order("buy", 100, 10)
+        for kind, fields in arrived:
+            book.say(kind, **fields)
+        book.say("order_cancel", order_id="O1")
+        assert book.of()["quantity"] == held, arrived
+
+
+def test_a_chain_of_replaces_its_fill_and_its_cancel_may_come_in_any_order():
+    told = (
+        ("fill", {"order_id": "O2", "exec_id": "E", "last_qty": 9, "last_px": 10}),
+        ("order_replace", {"order_id": "O2", "orig_order_id": "O1", "qty": 200, "price": 10}),
+        ("order_replace", {"order_id": "O3", "orig_order_id": "O2", "qty": 300, "price": 10}),
+        (
+            "order_new",
+            {"order_id": "O1", "account": "A", "symbol": "X", "side": "buy", "qty": 100, "price": 10},
+        ),
+    )
+    for arrived in permutations(told):
+        book = Book(gross(1e9), gross(1e9, "*"))
+        for kind, fields in arrived:
+            book.say(kind, **fields)
+        assert (book.of()["quantity"], book.of("*")["quantity"]) == (300, 300), arrived
+        book.say("order_cancel", order_id="O3")
+        assert (book.of()["quantity"], book.of("*")["quantity"]) == (9, 9), arrived
+    for arrived in permutations((*told, ("order_cancel", {"order_id": "O3"}))):
+        book = Book(gross(1e9), gross(1e9, "*"))
+        for kind, fields in arrived:
+            book.say(kind, **fields)
+        assert (book.of()["quantity"], book.of("*")["quantity"]) == (9, 9), arrived
+
+
+@pytest.mark.parametrize(
+    ("bust", "held"),
+    [({}, 0), ({"session": None, "venue": "V"}, 0), ({"session": "s2"}, 60), ({"venue": "W"}, 60)],
+)
+@pytest.mark.parametrize("fill", [{}, {"venue": "V"}, {"session": None}])
+def test_a_bust_names_the_session_or_the_venue_of_its_execution(bust, held, fill):
+    for is_late in (False, True):
+        book = Book(gross(1e9))
+        if not is_late:
+            book.order("buy", 60, 10, venue="V", order_id="O")
+        book.order_id = "O"
+        book.fill(60, 10, exec_id="E", **fill)
+        if is_late:
+            book.order("buy", 60, 10, venue="V", order_id="O")
+        book.say("fill_bust", exec_ref_id="E", **bust)
+        assert book.of()["quantity"] == held
+
+
+def test_a_bust_that_names_only_the_session_may_come_before_a_fill_at_a_venue():
+    book = Book(gross(1e9))
+    book.say("fill_bust", exec_ref_id="E")
+    book.order("buy", 60, 10, venue="V")
+    book.fill(60, 10, exec_id="E")
+    assert book.of()["quantity"] == 0
 
 
 def test_a_mass_bust_trips_nothing():

@@ -23,6 +23,7 @@ MONEY: Final = 10**4
 SECOND: Final = 10**9
 WARN, HIGH, HALT = 1, 2, 3
 SIDES: Final = {1: "buy", -1: "sell"}
+OF_ITSELF: Final = ("ORDER_SENT", "ORDER_CHANGED", "POSITION_SET")  # matters whatever it changes
 EARLY: Final = 15  # seconds after which a silence changes nothing any more
 Plain = dict[str, Any]
 Key = tuple[tuple[str, ...], tuple[str, ...], tuple[str, str]]  # kinds of its grain, their values, its pair
@@ -199,7 +200,7 @@ class Exposure:
         elif kind == "INSTRUMENT":
             multiplier = told.number("multiplier")
             self.instruments[p["symbol"]] = (multiplier or UNIT, told.text("currency") or "USD")
-        elif p["pos"] or p["work"] or p["base"] or kind in ("ORDER_SENT", "ORDER_CHANGED", "POSITION_SET"):
+        elif p["pos"] or p["work"] or p["base"] or kind in OF_ITSELF or is_restated(p):
             self.book(p, told)
 
     def mark(self, symbol: str, px: int) -> None:
@@ -260,7 +261,7 @@ class Exposure:
 
     def book(self, p: Plain, told: Event) -> None:
         kind, is_sent = p["kind"], p["kind"] == "ORDER_SENT"
-        has_position = is_sent or kind == "POSITION_SET" or p["pos"] or p["base"]
+        has_position = is_sent or kind == "POSITION_SET" or p["pos"] or p["base"] or is_restated(p)
         has_work = (p["work"] or kind == "ORDER_CHANGED") and p["order"] > 0 and not is_sent
         has_work = has_work and not (kind == "ORDER_CHANGED" and "ORDER_UNKNOWN" in p["bits"])
         legs: list[tuple[Cell | None, Cell | None]] = []
@@ -318,7 +319,7 @@ class Exposure:
                 cell.day_pos += p["pos"]
             if p["pos"] and kind in ("EXECUTED", "MOVED_IN") and px:
                 cell.fills.append([p["exec"], px])
-            elif p["pos"]:
+            elif p["pos"] or is_restated(p):
                 for fill in cell.fills:
                     if fill[0] == p["exec"] and fill[1]:
                         fill[1] = 0 if kind in ("BUSTED", "MOVED_OUT") else px or fill[1]
@@ -485,6 +486,11 @@ class Exposure:
 def days_of(told: Event) -> int:
     """Its trade date, in days since 1970."""
     return (date.fromisoformat(told.trade_date) - date(1970, 1, 1)).days
+
+
+def is_restated(p: Plain) -> bool:
+    """An execution has other numbers now, perhaps only another price."""
+    return p["kind"] in ("CORRECTED", "CONFLICT") and p["exec"] > 0
 
 
 def grain(kinds: frozenset[str]) -> tuple[str, ...]:

@@ -67,6 +67,8 @@ class Ledger:
         else:
             tell: Callable[[], None] = getattr(entry, told["kind"], entry.other)
             tell()
+            for x in entry.joined:
+                entry.move(x)
         return entry.postings
 
     def _told_before(self, told: Event) -> bool:
@@ -88,6 +90,9 @@ class Entry:
         self.times = times
         self.place = (part, offset, row)
         self.postings: list[Posting] = []
+        self.working = 0  # of the order that it is about, before it
+        self.is_later_told = False
+        self.joined: list[Execution] = []  # told of a later id of a known order, before its replace
 
     # -- what is said, and of whom ------------------------------------------------------------
 
@@ -200,8 +205,35 @@ class Entry:
         may_be_new = is_ioc or self.told["kind"] in ("fill", "order_ack", "order_reject")
         if order is None or (may_be_new and self.is_yesterdays(order)):
             order = self.new_order(orig or order_id)
+        self.working = order.working
+        told = self.find_order(order_id) if orig else None
+        if told and told is not order and told.who is None and told.trade_date == self.told.trade_date:
+            self.join(told, order)
         self.name_order(order, order_id)
         return order
+
+    def join(self, told: Order, order: Order) -> None:
+        """What was told of a later id, before its replace said whose it is, is the order's own."""
+        for same_id in self.books.order_ids.values():
+            same_id[:] = [order if each is told else each for each in same_id]
+        for x in told.executions:
+            x.order = order
+        order.executions += told.executions
+        order.replaced_by |= told.replaced_by
+        if told.consumed:
+            self.consume(order, told.consumed)
+        if told.qty:
+            order.qty, order.px = told.qty, order.px if told.px is None else told.px
+            self.rework(order, order.qty - order.consumed)
+        if order.who is None:
+            order.is_answered |= told.is_answered
+        else:
+            self.joined = told.executions
+            if told.is_answered:
+                self.answer(order)
+        if told.is_killed:
+            order.is_open, order.is_killed, order.working = False, True, 0
+        self.is_later_told = bool(told.qty)
 
     def parent_meant(self) -> Parent | None:
         """The latest parent of the name that this event gives, or a placeholder for it."""
@@ -345,7 +377,7 @@ class Entry:
     def order_ack(self) -> None:
         order = self.order_meant()
         self.answer(order)
-        self.say(K.EVENT, self.of_order(order))
+        self.say(K.EVENT, self.of_order(order), work=order.working - self.working)
 
     def order_reject(self) -> None:
         self.out(Note.REJECTED)
@@ -357,10 +389,11 @@ class Entry:
         order = self.order_meant()
         self.answer(order)
         if not self.may_lower(order):
-            self.say(K.EVENT, self.of_order(order))
+            self.say(K.EVENT, self.of_order(order), work=order.working - self.working)
         elif order.is_killed:
-            self.say(K.DUPLICATE, self.of_order(order))
+            self.say(K.DUPLICATE, self.of_order(order), work=order.working - self.working)
         else:
+            order.working = self.working
             self.kill(order, bits)
 
     def kill(self, order: Order, bits: int = 0) -> None:
@@ -371,28 +404,29 @@ class Entry:
     def replace_request(self) -> None:
         order = self.order_meant()
         qty, px = self.told.number("qty"), self.told.number("price")
-        self.say(K.REQUESTED, self.of_order(order), qty=qty, px=px)
+        self.say(K.REQUESTED, self.of_order(order), qty=qty, px=px, work=order.working - self.working)
 
     cancel_request = replace_request
 
     def cancel_reject(self) -> None:
         order = self.order_meant()
         self.answer(order)
-        self.say(K.REQUEST_REFUSED, self.of_order(order))
+        self.say(K.REQUEST_REFUSED, self.of_order(order), work=order.working - self.working)
 
     def order_replace(self) -> None:
         told = self.told
         order = self.order_meant()
         self.answer(order)
         if told["order_id"] in order.replaced_by:
-            self.say(K.DUPLICATE, self.of_order(order))
+            self.say(K.DUPLICATE, self.of_order(order), work=order.working - self.working)
             return
         order.replaced_by.add(told["order_id"])
-        before, total = order.working, told.number("qty") or 0
-        order.qty = total if self.may_lower(order) else max(order.qty, total)
-        order.px = order.px if told["price"] is None else told.number("price")
+        if not self.is_later_told:
+            total = told.number("qty") or 0
+            order.qty = total if self.may_lower(order) else max(order.qty, total)
+            order.px = order.px if told["price"] is None else told.number("price")
         self.rework(order, order.qty - order.consumed)
-        change = order.working - before
+        change = order.working - self.working
         self.say(
             K.ORDER_CHANGED, self.of_order(order), qty=order.qty, px=order.px, work=change, bits=Note.REPLACED
         )
@@ -400,7 +434,7 @@ class Entry:
     def order_restate(self) -> None:
         order = self.order_meant()
         self.answer(order)
-        before, leaves = order.working, self.told.number("leaves_qty") or 0
+        before, leaves = self.working, self.told.number("leaves_qty") or 0
         if leaves > before or self.may_lower(order):
             self.rework(order, leaves)
         self.say(K.ORDER_CHANGED, self.of_order(order), qty=order.qty, work=order.working - before)
@@ -416,19 +450,23 @@ class Entry:
             return f"session {session}"
         return f"order {told['order_id']}" if told.text("order_id") else ""
 
-    def find_execution(self, exec_id: str, order: Order | None, *, any_date: bool) -> Execution | None:
+    def find_execution(
+        self, exec_id: str, order: Order | None, *, any_date: bool, space: str = ""
+    ) -> Execution | None:
         """The latest of that name; of the same trade date, if there is one."""
-        space = self.space(order)
+        space = self.space(order) or space
+        session = self.told.text("session") or (order.session if order else "")
 
         def is_here(x: Execution) -> bool:
+            if not x.space or not space or x.space == space:
+                return True
+            if x.is_early:  # who told it may have named the session only
+                return order is not None and x.space == f"session {session}"
+            if order is None:  # a bust, too
+                return space in (f"venue {x.venue}", f"session {x.who['session']}")
             # Two venues that are named tell two executions apart; else the same order is proof enough.
-            two_venues = x.space.startswith("venue") and space.startswith("venue") and x.space != space
-            return (
-                not x.space
-                or not space
-                or x.space == space
-                or (x.order is order is not None and not two_venues)
-            )
+            two_venues = x.space.startswith("venue") and space.startswith("venue")
+            return x.order is order and not two_venues
 
         same = [x for x in reversed(self.books.executions) if exec_id in x.names and is_here(x)]
         today = [x for x in same if x.trade_date == self.told.trade_date]
@@ -506,7 +544,9 @@ class Entry:
     def fill_again(self, x: Execution) -> None:
         """A no-op, or a conflict in which the larger exposure counts."""
         qty, px = self.told.number("last_qty") or 0, self.told.number("last_px") or 0
-        if x.state != "live" or x.is_corrected or (qty, px) == (x.qty, x.px):
+        is_of_its_side = not self.told.sign or x.is_sideless or self.told.sign == x.sign
+        is_same = (qty, px) == (x.qty, x.px) and is_of_its_side
+        if x.state != "live" or x.is_corrected or is_same:
             self.say(K.DUPLICATE, self.of_execution(x))
             return
         booked: Columns = {}
@@ -525,40 +565,57 @@ class Entry:
         self.undo(K.CORRECTED, self.execution_meant())
 
     def undo(self, kind: K, x: Execution | None) -> None:
-        told, is_bust = self.told, kind is K.BUSTED
+        told, corrects = self.told, kind is K.CORRECTED
         qty, px = told.number("last_qty") or 0, told.number("last_px") or 0
+        early = self.told_before_it(x) if corrects else None
+        if early:
+            kind = K.BUSTED if early.state == "early bust" else kind
+            qty, px = early.qty, early.px
+        is_bust = kind is K.BUSTED
         if x is None:
             x = self.new_execution(told["exec_ref_id"])
             x.space, x.at = self.space(None), self.times.at
             x.state = "early bust" if is_bust else "early correction"
-            if not is_bust:
-                self.take_over(x, qty, px)
+            if corrects:
+                x.qty, x.px = qty, px
+                self.name(x, early)
             self.say(kind, self.of_event(), bits=Note.ORDER_UNKNOWN)
             return
-        again = x.state in ("busted", "early bust") or (
-            not is_bust and ((qty, px) == (x.qty, x.px) or told.text("exec_id") in x.names[1:])
-        )
+        is_gone = x.state in ("busted", "early bust")
+        is_named = corrects and told.text("exec_id") in x.names[1:]
+        again = is_gone or is_named or (not is_bust and (qty, px) == (x.qty, x.px))
         whose = self.of_event() if x.is_early else self.of_execution(x)
+        change = (0 if is_bust else qty) - x.qty
+        if not again and change < 0 and not x.is_early and not self.may_lower(x.order):
+            self.say(K.EVENT, whose)
+            return
+        if corrects and not is_named:
+            self.name(x, early)
         if again:
             self.say(K.DUPLICATE, whose)
-            return
-        change = (0 if is_bust else qty) - x.qty
-        if change < 0 and not x.is_early and not self.may_lower(x.order):
-            self.say(K.EVENT, whose)
             return
         booked = self.rebook(x, change) if x.state == "live" else {}
         if is_bust:
             x.state = "early bust" if x.is_early else "busted"
         else:
-            self.take_over(x, qty, px)
+            x.qty, x.px, x.is_corrected = qty, px, True
             booked |= {"qty": qty, "px": px}
         self.say(kind, whose, booked)
 
-    def take_over(self, x: Execution, qty: int, px: int) -> None:
-        """The numbers of a correction; its own exec id is one more name of the execution."""
-        x.qty, x.px, x.is_corrected = qty, px, True
-        if self.told.text("exec_id") not in ("", *x.names):
-            x.names.append(self.told["exec_id"])
+    def told_before_it(self, x: Execution | None) -> Execution | None:
+        """A bust or a correction that named this correction's exec id before it came."""
+        exec_id = self.told.text("exec_id")
+        if not exec_id:
+            return None
+        y = self.find_execution(exec_id, None, any_date=True, space=x.space if x else "")
+        return y if y and y is not x and y.is_early else None
+
+    def name(self, x: Execution, early: Execution | None) -> None:
+        """A correction's own exec id is one more name of the execution; so are those that were told early."""
+        if early:
+            self.books.executions = [each for each in self.books.executions if each is not early]
+        names = early.names if early else [self.told.text("exec_id")]
+        x.names += [name for name in names if name not in ("", *x.names)]
 
     def move(self, x: Execution) -> None:
         """An execution leaves what was known of it and arrives where its late order says."""
