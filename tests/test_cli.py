@@ -214,6 +214,8 @@ def test_what_a_library_prints_never_reaches_the_json(knightwatch, monkeypatch):
         (PermissionError(13, "Permission denied", "x"), 77),
         (FileNotFoundError(2, "No such file", "x"), 2),
         (OSError(28, "No space left on device", "x"), 1),
+        (OSError(28, "No space left on device"), 1),
+        (OSError(30, "Read-only file system", "x"), 77),
         (KeyboardInterrupt(), 130),
         (SystemExit(143), 143),
         (output.CannotError(77, "not yours"), 77),
@@ -228,6 +230,32 @@ def test_every_way_to_end_has_its_status(knightwatch, monkeypatch, raised, statu
     found, out, _ = knightwatch("version", "-o", "json")
     assert found == status
     assert json.loads(out)["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (OSError(28, "No space left on device", "x"), "x: no space left on device; make room there"),
+        (OSError(28, "No space left on device"), "knightwatch: no space left on device; make room there"),
+        (OSError(30, "Read-only file system", "x"), "x: read-only file system; write elsewhere"),
+        (PermissionError(13, "Permission denied", "x"), "x: permission denied; let this user in"),
+    ],
+)
+def test_a_disk_that_refuses_is_said_with_what_to_do(knightwatch, monkeypatch, raised, said):
+    def end():
+        raise raised
+
+    monkeypatch.setattr(settings_verbs.platform, "python_version", end)
+    assert said in knightwatch("version")[2]
+
+
+def test_an_error_of_the_system_that_nobody_foresaw_is_our_own_fault(capsys, monkeypatch):
+    def end():
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr(settings_verbs.platform, "python_version", end)
+    assert door.run(["version", "-o", "json"]) == 70
+    assert json.loads(capsys.readouterr().out)["status"] == 70
 
 
 def test_our_own_fault_is_a_traceback_and_none_of_the_contracts_statuses(capsys, monkeypatch):
