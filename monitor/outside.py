@@ -70,7 +70,8 @@ class Outside:
         except (KafkaError, OSError, TimeoutError) as broken:
             why = str(broken) or type(broken).__name__
             raise Unreachable(
-                f"no Kafka broker answers at {address} within {REACH_S:.0f} s: {why}"
+                f"no Kafka broker answers at {address} within {REACH_S:.0f} s: {why}; "
+                "start it, or name yours in [kafka] bootstrap_servers"
             ) from broken
         finally:
             await asyncio.wait({asyncio.ensure_future(asked.close())}, timeout=2.0)

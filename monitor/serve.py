@@ -16,7 +16,7 @@ import gc
 import signal
 import uuid
 from collections import deque
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -479,11 +479,21 @@ def _settle_garbage() -> None:
 
 
 def _keys(config: Config) -> tuple[Any, Any]:
-    try:
-        named = config.keys.signing_key_env
-        signer = signer_from_env(named) if named else load_signer(config.keys.signing_key_file)
-        return signer, load_keyring(config.keys.pinned_keys_file)
-    except KeyProblem as wrong:
-        raise ConfigError(
-            config.source, [Problem("keys", str(wrong), "knightwatch config keygen makes them")]
-        ) from wrong
+    """Our key and everybody's; both are looked at, so that both are mended at once."""
+    named = config.keys.signing_key_env
+    asked: dict[str, Callable[[], Any]] = {
+        "signing_key_env" if named else "signing_key_file": lambda: (
+            signer_from_env(named) if named else load_signer(config.keys.signing_key_file)
+        ),
+        "pinned_keys_file": lambda: load_keyring(config.keys.pinned_keys_file),
+    }
+    found, problems = [], []
+    for key, load in asked.items():
+        try:
+            found.append(load())
+        except KeyProblem as wrong:
+            problems.append(Problem(f"keys.{key}", str(wrong)))
+    if problems:
+        raise ConfigError(config.source, problems)
+    signer, keyring = found
+    return signer, keyring

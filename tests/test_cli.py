@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from monitor.cli import door, looking, output, settings_verbs
+from monitor.cli import door, looking, output, restarting, settings_verbs
 from monitor.cli.app import NOT_YET, app
 from monitor.cli.picture import Picture
 from monitor.edge.audit import AuditTrail
+from monitor.serve import _keys
+from monitor.settings import ConfigError, load
 
 ROOT = Path(__file__).parent.parent
 HEAD = 'site = "nyc"\nenv = "demo"\n'
@@ -149,6 +151,7 @@ def test_a_persons_halt_waits_for_no_compiler():
         (["check", "none.toml"], 78, "no such file"),
         (["run", "-c", "none.toml"], 78, "no such file"),
         (["run", "--partitions", "7-0"], 2, "runs backwards"),
+        (["doctor"], 2, "--restart"),
         (["status", "-c", "none.toml"], 78, "no such file"),
         (["config", "show", "-c", "none.toml"], 78, "no such file"),
     ],
@@ -159,6 +162,27 @@ def test_a_users_mistake_is_a_sentence_and_its_status(knightwatch, config, args,
     found, out, err = knightwatch(*args)
     assert (found, said in out + err) == (status, True), (found, out, err)
     assert out == "" or args[0] == "check"
+
+
+def test_doctor_without_a_broker_is_unreachable_and_not_a_promise(knightwatch, monkeypatch):
+    def examine(_loaded):
+        return restarting.Restart(
+            losses=["k:1 does not say what it still has: no broker answers"], is_unanswered=True
+        )
+
+    monkeypatch.setattr(restarting, "examine", examine)
+    status, out, _ = knightwatch("doctor", "--restart", "-o", "json")
+    assert (status, json.loads(out)["loses_nothing"]) == (69, False)
+
+
+def test_a_start_without_keys_names_both_files_at_once(config, tmp_path):
+    with pytest.raises(ConfigError) as wrong:
+        _keys(load(config(f'[keys]\nsigning_key_file = "{tmp_path}/k"\npinned_keys_file = "{tmp_path}/p"\n')))
+    assert [problem.key for problem in wrong.value.problems] == [
+        "keys.signing_key_file",
+        "keys.pinned_keys_file",
+    ]
+    assert all("; " in problem.what for problem in wrong.value.problems)  # what to do
 
 
 def test_simulate_list_names_every_scenario_with_a_line(knightwatch):
@@ -214,6 +238,8 @@ def test_what_a_library_prints_never_reaches_the_json(knightwatch, monkeypatch):
         (PermissionError(13, "Permission denied", "x"), 77),
         (FileNotFoundError(2, "No such file", "x"), 2),
         (OSError(28, "No space left on device", "x"), 1),
+        (OSError(28, "No space left on device"), 1),
+        (OSError(30, "Read-only file system", "x"), 77),
         (KeyboardInterrupt(), 130),
         (SystemExit(143), 143),
         (output.CannotError(77, "not yours"), 77),
@@ -228,6 +254,32 @@ def test_every_way_to_end_has_its_status(knightwatch, monkeypatch, raised, statu
     found, out, _ = knightwatch("version", "-o", "json")
     assert found == status
     assert json.loads(out)["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (OSError(28, "No space left on device", "x"), "x: no space left on device; make room there"),
+        (OSError(28, "No space left on device"), "knightwatch: no space left on device; make room there"),
+        (OSError(30, "Read-only file system", "x"), "x: read-only file system; write elsewhere"),
+        (PermissionError(13, "Permission denied", "x"), "x: permission denied; let this user in"),
+    ],
+)
+def test_a_disk_that_refuses_is_said_with_what_to_do(knightwatch, monkeypatch, raised, said):
+    def end():
+        raise raised
+
+    monkeypatch.setattr(settings_verbs.platform, "python_version", end)
+    assert said in knightwatch("version")[2]
+
+
+def test_an_error_of_the_system_that_nobody_foresaw_is_our_own_fault(capsys, monkeypatch):
+    def end():
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr(settings_verbs.platform, "python_version", end)
+    assert door.run(["version", "-o", "json"]) == 70
+    assert json.loads(capsys.readouterr().out)["status"] == 70
 
 
 def test_our_own_fault_is_a_traceback_and_none_of_the_contracts_statuses(capsys, monkeypatch):

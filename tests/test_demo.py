@@ -206,6 +206,22 @@ def test_two_demos_do_not_share_a_folder(tmp_path):
         pass
 
 
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    "raised", [FULL, ExceptionGroup("tasks", [ExceptionGroup("more", [ValueError(), FULL])])]
+)
+def test_a_full_disk_is_said_with_the_folder_whoever_met_it(tmp_path, raised):
+    with pytest.raises(OSError, match=r"No space left on device: '.*demo'"), claimed(tmp_path / "demo"):
+        raise raised
+
+
+def test_what_is_no_full_disk_is_not_called_one(tmp_path):
+    with pytest.raises(ExceptionGroup), claimed(tmp_path / "demo"):
+        raise ExceptionGroup("tasks", [OSError(9, "Bad file descriptor")])
+
+
 def test_a_link_in_the_place_of_our_folder_is_removed_and_not_followed(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

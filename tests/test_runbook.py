@@ -5,7 +5,9 @@ import re
 from pathlib import Path
 
 from detectors.contract import every_detector
+from monitor.cli.app import NOT_YET, app
 from monitor.cli.tightening import REASON_CODE
+from monitor.core import phone
 
 ROOT = Path(__file__).parent.parent
 RUNBOOK = (ROOT / "deploy" / "RUNBOOK.md").read_text()
@@ -72,3 +74,25 @@ def test_what_the_runbook_refers_to_is_there():
     assert set(re.findall(r"As for `([^`]+)`|as for `([^`]+)`", RUNBOOK)) <= {
         pair for heading in headings for pair in ((heading, ""), ("", heading))
     }
+
+
+def test_every_command_of_the_runbook_is_there_or_said_to_be_missing():
+    """Nobody is sent at night to a verb that does not exist."""
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    known |= {group.name for group in app.registered_groups}
+    named = set(re.findall(r"`?(?:knightwatch|kw) ([a-z]+)", RUNBOOK))
+    assert {"status", "halt", "check", "audit"} <= named & known
+    assert named - known <= NOT_YET.keys()
+    for missing in NOT_YET.keys() & named:
+        assert f"`knightwatch {missing}`" in RUNBOOK.partition("are not in this version")[0]
+
+
+def test_every_first_word_of_a_page_is_explained():
+    words = {
+        phone.stopped("*", "halt_new", "w", 1.0, "7f3a", "runbook", "gross", others=True).split()[0],
+        phone.warned("*", "w", 1.0, "page", "runbook", "gross").split()[0],
+        phone.unanswered("*", ("gw-1",), "7f3a", "runbook").split(" *")[0],
+        phone.ourselves("w", "runbook", "gap").split()[0],
+    }
+    assert words == {"STOPPED", "LOOK", "NOT CONFIRMED", "MONITOR"}
+    assert all(f"| `{word} " in RUNBOOK for word in words)

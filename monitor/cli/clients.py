@@ -5,8 +5,9 @@ Each gets a name of its own: under the monitor's, an MQTT broker would throw the
 
 from __future__ import annotations
 
+import re
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from monitor.edge import login
 from monitor.edge.mqtt_out import Broker
@@ -15,6 +16,22 @@ from monitor.settings.secrets import kafka_password, mqtt_password
 
 if TYPE_CHECKING:
     from monitor.settings import Config
+
+
+# What the libraries call it, and what it is to whoever reads a status at night.
+NOBODY_ANSWERS: Final = re.compile(r"(?:\w+Error\W+)?Unable to bootstrap from \[.*\]\W*")
+ERRNO: Final = re.compile(r"\[Errno -?\d+\] ")
+
+
+def in_words(detail: str) -> str:
+    """A link's own words, without what only a programmer needs.
+
+    >>> in_words("b:1: KafkaConnectionError('Unable to bootstrap from [(b, 1)]')")
+    'b:1: no broker answers'
+    >>> in_words("[Errno 111] Connection refused")
+    'Connection refused'
+    """
+    return ERRNO.sub("", NOBODY_ANSWERS.sub("no broker answers", detail))
 
 
 def roads_of(config: Config, verb: str) -> tuple[dict[str, Any], Broker]:

@@ -8,11 +8,12 @@ A user's mistake is a sentence on standard error and never a traceback.
 
 from __future__ import annotations
 
+import errno
 import re
 import signal
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from typer.exceptions import Abort, TyperException
 
@@ -22,6 +23,16 @@ from monitor.cli.app import NOT_YET, app
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
+
+
+# What to do about a disk that does not take or give what it should.
+REMEDIES: Final = {
+    errno.ENOSPC: "make room there, or write elsewhere",
+    errno.EDQUOT: "make room there, or write elsewhere",
+    errno.EROFS: "write elsewhere",
+    errno.EACCES: "let this user in, or name another",
+    errno.EPERM: "let this user in, or name another",
+}
 
 
 def main() -> None:
@@ -66,18 +77,28 @@ def _ended(args: Sequence[str]) -> tuple[int, str, dict[str, Any]]:
     except (ConnectionError, TimeoutError) as gone:
         return output.UNREACHABLE, f"knightwatch: {gone or 'no answer in time'}", {}
     except OSError as refused:
-        if refused.filename is None:
-            raise
-        status = output.NOT_ALLOWED if isinstance(refused, PermissionError) else output.FAILED
-        if isinstance(refused, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
-            status = output.USAGE
-        return status, f"knightwatch: {refused.filename}: {(refused.strerror or str(refused)).lower()}", {}
+        if refused.filename is None and refused.errno not in REMEDIES:
+            return output.BROKEN, traceback.format_exc(), {}
+        return _of_the_disk(refused)
     except Exception as wrong:  # noqa: BLE001 - the configuration's problems, else our own fault
         from monitor.settings.problems import ConfigError  # noqa: PLC0415 - not needed to show help
 
         if isinstance(wrong, ConfigError):
             return output.MISCONFIGURED, str(wrong), wrong.document
         return output.BROKEN, traceback.format_exc(), {}
+
+
+def _of_the_disk(refused: OSError) -> tuple[int, str, dict[str, Any]]:
+    """A file that is not there is its user's mistake; one that we may not have is said to be that."""
+    status = output.FAILED
+    if isinstance(refused, PermissionError) or refused.errno == errno.EROFS:
+        status = output.NOT_ALLOWED
+    elif isinstance(refused, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
+        status = output.USAGE
+    said = [str(refused.filename)] if refused.filename is not None else []
+    said.append((refused.strerror or str(refused)).lower())
+    remedy = f"; {REMEDIES[refused.errno]}" if refused.errno in REMEDIES else ""
+    return status, f"knightwatch: {': '.join(said)}{remedy}", {}
 
 
 def _usage(wrong: TyperException) -> tuple[int, str, dict[str, Any]]:

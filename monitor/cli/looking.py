@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from monitor.cli.clients import roads_of
+from monitor.cli.clients import in_words, roads_of
 from monitor.cli.picture import Picture
 from monitor.core import roads
 from monitor.core.inputs import LinkChanged
@@ -49,7 +49,7 @@ async def look(config: Config, wait_s: float = WAIT_S_MAX) -> Picture:
     topics = [f"risk/v1/{quote(config.site, safe='')}/{kind}/#" for kind in ("state", "lease")]
 
     def link(changed: LinkChanged) -> None:
-        picture.link("mqtt", up=changed.up, detail=changed.detail)
+        picture.link("mqtt", up=changed.up, detail=in_words(changed.detail))
 
     mqtt = MqttOut(
         to_mqtt,
@@ -98,7 +98,7 @@ async def _hear_kafka(kafka: KafkaIn, picture: Picture) -> None:
                 for value in (value for part in parts for value in part.values if value):
                     picture.hear(value)
             case LinkChanged(link="kafka"):
-                picture.link("kafka", up=fact.up, detail=fact.detail)
+                picture.link("kafka", up=fact.up, detail=in_words(fact.detail))
 
 
 async def _hear_mqtt(mqtt: MqttOut, picture: Picture) -> None:

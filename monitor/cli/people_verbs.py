@@ -120,4 +120,6 @@ def doctor(
     verdict = f"a restart would lose: {len(found.losses)}" if found.losses else "a restart would lose nothing"
     told = [*found.notes, *(f"LOST  {loss}" for loss in found.losses), verdict]
     answer(output, found.document | {"loses_nothing": not found.losses}, "\n".join(told))
+    if found.is_unanswered:
+        return UNREACHABLE
     return FAILED if found.losses else DONE

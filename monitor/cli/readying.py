@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from detectors.names import Names
-from monitor.cli.clients import roads_of
+from monitor.cli.clients import in_words, roads_of
 from monitor.core.decode import Decoder
 from monitor.core.inputs import LinkChanged
 from monitor.core.readiness import Pilot, Readiness
@@ -112,7 +112,8 @@ async def from_kafka(
     answer = judge(heard.call, time.time_ns())
     problems = list(heard.gaps)
     if heard.link:
-        problems.append(f"kafka {config.kafka.bootstrap_servers}: {heard.link}")
+        at = config.kafka.bootstrap_servers
+        problems.append(f"kafka {heard.link if heard.link.startswith(at) else f'{at}: {heard.link}'}")
     elif whole <= 1:
         problems.append(
             f"telemetry was not read to its end within {wait_s:g} s: what was not read is not known"
@@ -153,7 +154,7 @@ async def _take_in(config: Config, kafka: KafkaIn, heard: Listened) -> None:
                     first, last = int(np.min(one.offsets)), int(np.max(one.offsets))
                     heard.ranges.setdefault(key, [first, last])[1] = last
             case LinkChanged(link="kafka"):
-                heard.link = "" if fact.up else fact.detail or "the link is down"
+                heard.link = "" if fact.up else in_words(fact.detail) or "the link is down"
             case Gap():
                 heard.gaps.append(
                     f"{fact.topic}/{fact.partition}: records {fact.first} to {fact.end} are gone ({fact.why})"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from monitor.cli.clients import roads_of
+from monitor.cli.clients import in_words, roads_of
 from monitor.core import snapshot
 from monitor.core.engine import Engine
 from monitor.edge.store import snapshots_in
@@ -33,6 +33,7 @@ class Restart:
     losses: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     document: dict[str, Any] = field(default_factory=dict)
+    is_unanswered: bool = False  # by Kafka: what it still has is not known
 
 
 def examine(config: Config) -> Restart:
@@ -85,7 +86,9 @@ async def _ask_kafka(config: Config, engine: Engine, found: Restart) -> None:
             await consumer.start()
             first, end = await consumer.beginning_offsets(list(at)), await consumer.end_offsets(list(at))
     except (KafkaError, OSError, TimeoutError) as broken:
-        found.losses.append(f"{config.kafka.bootstrap_servers} does not say what it still has: {broken!r}")
+        why = in_words(str(broken) or type(broken).__name__)
+        found.losses.append(f"{config.kafka.bootstrap_servers} does not say what it still has: {why}")
+        found.is_unanswered = True
         return
     finally:
         await asyncio.wait({asyncio.ensure_future(consumer.stop())}, timeout=2.0)

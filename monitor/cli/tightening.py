@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from monitor.cli.clients import roads_of
+from monitor.cli.clients import in_words, roads_of
 from monitor.core import envelope, identity, messages, roads
 from monitor.edge.kafka_out import KafkaOut
 from monitor.edge.keys import KeyProblem, load_keyring, public_of
@@ -132,7 +132,7 @@ def told(payload: dict[str, Any], outcomes: list[RoadOutcome]) -> str:
 
     lines = [f"HALT {Scope.of(payload['scope']).text} {payload['level']} | halt {payload['halt_id'][:8]}"]
     for one in outcomes:
-        word = f"taken in {one.latency_s * 1_000:.0f} ms" if one.ok else f"NOT taken: {one.detail}"
+        word = f"taken in {one.latency_s * 1_000:.0f} ms" if one.ok else f"NOT taken: {in_words(one.detail)}"
         lines.append(f"  {one.road:<5}  {one.address}  {word}")
     if any(one.ok for one in outcomes):
         lines.append("`knightwatch status` says which gateways obeyed.")

@@ -6,6 +6,7 @@ A folder is ours if it is new, empty, or holds our mark.  One demo runs in it at
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import shutil
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ OURS: Final = ("keys", "audit", "snapshot", "recording.ndjson", "monitor.log")
 
 class FolderTaken(Exception):
     """The folder holds what is not the demo's, or another demo is running in it."""
+
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,22 @@ class Folder:
 
 @contextlib.contextmanager
 def claimed(path: Path) -> Iterator[Folder]:
-    """The folder, emptied of what an earlier demo left and kept for this one.  Raises `FolderTaken`."""
+    """The folder, emptied of what an earlier demo left and kept for this one.
+
+    Raises `FolderTaken`, and an error that names the folder where its disk is full: what is written there
+    is written by many hands, and each would say it in its own way.
+    """
+    try:
+        with _held(path) as folder:
+            yield folder
+    except (OSError, ExceptionGroup) as broken:
+        if (full := _full(broken)) is None:
+            raise
+        raise OSError(full.errno, full.strerror, str(path)) from None
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[Folder]:
     path.mkdir(parents=True, exist_ok=True)
     mark = path / MARK
     if not mark.exists() and any(path.iterdir()):
@@ -89,6 +108,14 @@ def claimed(path: Path) -> Iterator[Folder]:
         for name in OURS:
             _remove(path / name)
         yield Folder(path)
+
+
+def _full(broken: BaseException) -> OSError | None:
+    """The first complaint of a full disk, however deep in a group of tasks."""
+    if isinstance(broken, OSError):
+        return broken if broken.errno in FULL else None
+    inner = broken.exceptions if isinstance(broken, BaseExceptionGroup) else ()
+    return next((found for each in inner if (found := _full(each)) is not None), None)
 
 
 def _remove(path: Path) -> None:

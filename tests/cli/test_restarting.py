@@ -76,7 +76,13 @@ def test_what_the_broker_no_longer_has_is_lost(folder, broker, first, end, says)
 
 
 def test_a_broker_that_does_not_answer_is_no_promise(folder):
-    assert "does not say" in examine(config_of(folder)).losses[0]
+    found = examine(config_of(folder))
+    assert "does not say what it still has: no broker answers" in found.losses[0]
+    assert found.is_unanswered
+
+
+def test_a_broker_that_answers_is_not_unreachable_whatever_is_lost(folder, broker):
+    assert not examine(config_of(folder)).is_unanswered
 
 
 def test_a_family_that_would_begin_anew_is_named_and_another_limit_is_not(folder, broker):
