@@ -20,7 +20,6 @@ from detectors.contract import (
     Detector,
     Evidence,
     Level,
-    Postings,
     Result,
     View,
     every_detector,
@@ -249,23 +248,23 @@ class Engine:
             self.flow.judging(postings)
             breaches: list[tuple[int, int, Breach]] = []
             for order, (name, detector) in enumerate(self.detectors.items()):
-                breaches.extend((b.row, order, b) for b in self._asked(name, detector, postings))
+                breaches.extend((b.row, order, b) for b in self._asked(name, detector.on_postings, postings))
             for _, _, breach in sorted(breaches, key=lambda found: found[:2]):
                 yield from self._weigh(breach, batch)
             self.flow.judged()
         yield from self._say_faults()
 
-    def _asked(self, name: str, detector: Detector, question: Postings | int) -> list[Breach]:
-        """A detector's answer.  One that fails is a verdict of its own; the others go on."""
+    def _asked(self, name: str, ask: Callable[[Any], Iterable[Breach]], question: Any) -> list[Breach]:
+        """A detector's answer.  One that fails is a verdict of its own; what it said before that counts."""
+        said: list[Breach] = []
         if name in self.doubt.faults:
-            return []
+            return said
         try:
-            if isinstance(question, Postings):
-                return list(detector.on_postings(question))
-            return list(detector.on_time(question))
+            for breach in ask(question):
+                said.append(breach)  # noqa: PERF402  # a list of all would lose them with what fails
         except Exception as broken:  # noqa: BLE001  # whatever it is, it must not silence the others
             self.doubt.fault(name, f"{type(broken).__name__}: {broken}")
-            return []
+        return said
 
     def _say_faults(self) -> Iterator[Command]:
         for name, why in self.doubt.new_faults():
@@ -525,7 +524,7 @@ class Engine:
             if low > 0 and reached > self.ledger.low_ns:
                 self.ledger.advance(reached)
                 for name, detector in self.detectors.items():
-                    for breach in self._asked(name, detector, reached):
+                    for breach in self._asked(name, detector.on_time, reached):
                         yield from self._weigh(breach, None)
                 yield from self._say_faults()
         yield from self._resolve_pages()
@@ -730,9 +729,8 @@ class Engine:
         """What the detectors say of the change, by the policy that it ends."""
         changes = [(change.key, change.before, change.after) for change in taken]
         for name, detector in self.detectors.items():
-            if name not in self.doubt.faults:
-                for breach in detector.on_policy(changes):
-                    yield from self._weigh(breach, None)
+            for breach in self._asked(name, detector.on_policy, changes):
+                yield from self._weigh(breach, None)
 
     def _keep_policy(self, problems: Sequence[str]) -> Iterator[Command]:
         """The old policy stays, and somebody must hear of it."""
@@ -774,10 +772,15 @@ class Engine:
                 "timers": [self._stated_at, self._leased_at, self._saved_at],
                 "policy_digest": self.policy.digest,
                 "began_anew": self.began_anew,
+                "failed": self.doubt.faults,
             },
             "names": self.names.snapshot(),
             "ledger": self.ledger.views(),
-            **{f"detectors/{name}": detector.views() for name, detector in self.detectors.items()},
+            **{
+                f"detectors/{name}": detector.views()
+                for name, detector in self.detectors.items()
+                if name not in self.doubt.faults  # what it knows ends where it failed
+            },
         }
 
     @property
@@ -802,7 +805,9 @@ class Engine:
                 detector.restore(state.get(f"detectors/{name}", {}))
             except ValueError as unfit:
                 was_here = f"detectors/{name}" in state
-                self.began_anew[name] = str(unfit) if was_here else "it was not configured"
+                failed = own.get("failed", {}).get(name)
+                absent = f"it had failed: {failed}" if failed else "it was not configured"
+                self.began_anew[name] = str(unfit) if was_here else absent
                 self.detectors[name] = self._families[name](detector.settings, self._view)
                 self.detectors[name].on_halts()
         self.parts = [SourcePart(topic, partition) for topic, partition in own["parts"]]
