@@ -232,7 +232,7 @@ class Engine:
             self.flow.judging(postings)
             found: list[tuple[int, int, Breach | Record]] = list(self._conflicts_in(postings))
             for order, (name, detector) in enumerate(self.detectors.items()):
-                found.extend((b.row, order, b) for b in self._asked(name, detector, postings))
+                found.extend((b.row, order, b) for b in self._asked(name, detector.on_postings, postings))
             for _, _, said in sorted(found, key=lambda one: one[:2]):  # by row: wherever the stream was cut
                 if isinstance(said, Breach):
                     yield from self._weighing.weigh(said, batch)
@@ -255,17 +255,17 @@ class Engine:
                 told = {"account": account, "symbol": symbol, "count": self._conflicts}
                 yield int(row[po.ROW]), -1, Record("execution.conflict", place | told)
 
-    def _asked(self, name: str, detector: Detector, question: Postings | int) -> list[Breach]:
-        """A detector's answer.  One that fails is a verdict of its own; the others go on."""
+    def _asked(self, name: str, ask: Callable[[Any], Iterable[Breach]], question: Any) -> list[Breach]:
+        """A detector's answer.  One that fails is a verdict of its own; what it said before that counts."""
+        said: list[Breach] = []
         if name in self.doubt.faults:
-            return []
+            return said
         try:
-            if isinstance(question, Postings):
-                return list(detector.on_postings(question))
-            return list(detector.on_time(question))
+            for breach in ask(question):
+                said.append(breach)  # noqa: PERF402  # a list of all would lose them with what fails
         except Exception as broken:  # noqa: BLE001  # whatever it is, it must not silence the others
             self.doubt.fault(name, f"{type(broken).__name__}: {broken}")
-            return []
+        return said
 
     def _say_faults(self) -> Iterator[Command]:
         for name, why in self.doubt.new_faults():
@@ -304,7 +304,7 @@ class Engine:
             if low > 0 and reached > self.ledger.low_ns:
                 self.ledger.advance(reached)
                 for name, detector in self.detectors.items():
-                    for breach in self._asked(name, detector, reached):
+                    for breach in self._asked(name, detector.on_time, reached):
                         yield from self._weighing.weigh(breach, None)
                 yield from self._say_faults()
         yield from self._weighing.resolve_pages()
@@ -408,9 +408,8 @@ class Engine:
         """What the detectors say of the change, by the policy that it ends."""
         changes = [(change.key, change.before, change.after) for change in taken]
         for name, detector in self.detectors.items():
-            if name not in self.doubt.faults:
-                for breach in detector.on_policy(changes):
-                    yield from self._weighing.weigh(breach, None)
+            for breach in self._asked(name, detector.on_policy, changes):
+                yield from self._weighing.weigh(breach, None)
 
     def _keep_policy(self, problems: Sequence[str]) -> Iterator[Command]:
         """The old policy stays, and somebody must hear of it."""
@@ -449,11 +448,16 @@ class Engine:
                 "timers": [self._stated_at, self._leased_at, self._saved_at],
                 "policy_digest": self.policy.digest,
                 "began_anew": self.began_anew,
+                "failed": self.doubt.faults,
             },
             "names": self.names.snapshot(),
             "ledger": self.ledger.views(),
             "flow": {"sent": self.flow.sent.newest()},
-            **{f"detectors/{name}": detector.views() for name, detector in self.detectors.items()},
+            **{
+                f"detectors/{name}": detector.views()
+                for name, detector in self.detectors.items()
+                if name not in self.doubt.faults  # what it knows ends where it failed
+            },
         }
 
     @property
@@ -478,7 +482,9 @@ class Engine:
                 detector.restore(state.get(f"detectors/{name}", {}))
             except ValueError as unfit:
                 was_here = f"detectors/{name}" in state
-                self.began_anew[name] = str(unfit) if was_here else "it was not configured"
+                failed = own.get("failed", {}).get(name)
+                absent = f"it had failed: {failed}" if failed else "it was not configured"
+                self.began_anew[name] = str(unfit) if was_here else absent
                 self.detectors[name] = self._families[name](detector.settings, self._view)
                 self.detectors[name].on_halts()
         self.parts[:] = [SourcePart(topic, partition) for topic, partition in own["parts"]]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -72,12 +72,23 @@ def decode(raw: bytes | memoryview) -> dict[str, Any]:
     header = bytes(view[start : start + size])
     if size > HEADER_BYTES_MAX or len(header) != size or zlib.crc32(header) != crc:
         raise BadSnapshot("its header is torn")
-    told = json.loads(header)
-    if told["version"] != VERSION:
-        raise BadSnapshot(f"is of version {told['version']}; this program reads version {VERSION}")
-    at = start + size
+    try:
+        told = json.loads(header)
+        version = told["version"]
+    except (ValueError, KeyError, TypeError) as foreign:
+        raise BadSnapshot("names no version") from foreign
+    if version != VERSION:
+        raise BadSnapshot(f"is of version {version}; this program reads version {VERSION}")
+    try:
+        return _sections(told["sections"], view[start + size :])
+    except (KeyError, TypeError, IndexError, AttributeError) as foreign:
+        raise BadSnapshot("its header is not of this program") from foreign
+
+
+def _sections(told: Sequence[Mapping[str, Any]], view: memoryview) -> dict[str, Any]:
+    at = 0
     state: dict[str, Any] = {}
-    for section in told["sections"]:
+    for section in told:
         body = view[at : at + section["size"]]
         at += section["size"]
         if len(body) != section["size"] or zlib.crc32(body) != section["crc"]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +24,31 @@ if TYPE_CHECKING:
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 STOP_S_MAX: Final = 2
+CONNECTIONS_MAX: Final = 64
+ASK_S_MAX: Final = 5.0  # a scrape asks in the same breath in which it connects
+CONNECTION_S_MAX: Final = 60.0  # what scrapes for longer connects again
+
+
+class _Connection(H11Protocol):
+    """One that asks nothing, or goes on for ever, is closed: each holds a file that a broker's may need."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._ends = [
+            self.loop.call_later(ASK_S_MAX, self._close_unless_asked),
+            self.loop.call_later(CONNECTION_S_MAX, transport.abort),
+        ]
+        if len(self.connections) > CONNECTIONS_MAX:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for end in self._ends:
+            end.cancel()
+        super().connection_lost(exc)
+
+    def _close_unless_asked(self) -> None:
+        if self.cycle is None:
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -75,7 +101,8 @@ class Http:
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=64,
+            http=_Connection,
+            limit_concurrency=CONNECTIONS_MAX + 1,  # else the last one would be answered with 503
             timeout_keep_alive=5,
             timeout_graceful_shutdown=STOP_S_MAX,
         )

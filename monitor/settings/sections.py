@@ -324,7 +324,7 @@ class Memory(Section):
         PARENTS_MAX,
         ge=ROWS_MIN,
         le=PARENTS_MAX,
-        description="parents; one of an earlier trade date that is done makes room; 220 bytes each, and 500 "
+        description="parents; one of an earlier trade date that is done makes room; 220 bytes each, and 430 "
         "more in the detectors that look at parents",
     )
 

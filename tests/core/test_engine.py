@@ -11,11 +11,25 @@ from monitor.core.inputs import (
     MessageRefused,
     OperatorSaid,
     PeerSaid,
+    PolicyRead,
     Quarantined,
     RecordsArrived,
     TimePassed,
 )
-from tests.playbook import Halt, Lease, Page, Playbook, ack, crash_and_restore, engine, hello, says, wait
+from monitor.core.policy import Mode
+from tests.playbook import (
+    Halt,
+    Lease,
+    Page,
+    Playbook,
+    ack,
+    crash_and_restore,
+    engine,
+    hello,
+    policy,
+    says,
+    wait,
+)
 from tests.streams import SECOND
 
 SCRIPTED = {"scripted": {}}
@@ -375,6 +389,49 @@ def test_a_detector_that_fails_at_another_question_fails_too(asked):
     setattr(book.scripted, asked, broken)
     book >> wait(2)
     book << Page("detector scripted failed", "self")
+
+
+def test_a_detector_that_fails_at_a_changed_policy_fails_too():
+    book = Playbook(engine(scripted={}, child_parent={})) >> "P1"
+
+    def broken(_changes):
+        raise ValueError("on_policy")
+
+    book.scripted.on_policy = broken
+    book >> PolicyRead(policy(scripted={}, child_parent={"mode": "page"}), "", book.now)
+    assert book.engine.policy.detectors["child_parent"].mode is Mode.PAGE
+    book >> wait(0.1) << Page("detector scripted failed", "self")
+
+
+def test_what_a_detector_said_before_it_failed_counts():
+    book = Playbook(engine(**SCRIPTED)) >> "P1"
+    sound = book.scripted.on_postings
+
+    def breaking(postings):
+        yield from sound(postings)
+        raise ValueError("after its breach")
+
+    book.scripted.on_postings = breaking
+    book >> says("host=a") << Halt("host=a")
+    assert book.engine.doubt.faults == {"scripted": "ValueError: after its breach"}
+
+
+def test_a_detector_that_failed_begins_anew_in_another_life_and_that_is_said():
+    """It did not see what came after its failure: with the tables of then it would judge as if it had."""
+    book = Playbook(engine(scripted={}, child_parent={})) >> "P1"
+
+    def broken(_postings):
+        raise ZeroDivisionError("a bug")
+
+    book.engine.detectors["child_parent"].on_postings = broken
+    book >> "C" >> crash_and_restore()
+    assert book.engine.began_anew == {"child_parent": "it had failed: ZeroDivisionError: a bug"}
+    (
+        book
+        >> LifeBegan(True, (), True, book.now)
+        << Page("detector child_parent knows nothing of before", "self")
+    )
+    book >> wait(1) << Lease("degraded")
 
 
 def test_time_that_nobody_watched_is_not_silence():

@@ -75,8 +75,24 @@ def test_whatever_lies_there_it_is_read_or_refused(raw):
             decode(tried)
 
 
+def with_header(told):
+    header = json.dumps(told).encode()
+    return MAGIC + struct.pack("<II", len(header), zlib.crc32(header)) + header
+
+
 def test_another_version_is_refused_by_its_number():
-    header = json.dumps({"version": VERSION + 1, "sections": []}).encode()
-    raw = MAGIC + struct.pack("<II", len(header), zlib.crc32(header)) + header
     with pytest.raises(BadSnapshot, match=f"version {VERSION + 1}"):
-        decode(raw)
+        decode(with_header({"version": VERSION + 1, "sections": []}))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {}, [], 7, None, {"format": 3}, {"version": VERSION}, {"version": VERSION, "sections": [{}]},
+        {"version": VERSION, "sections": ["engine"]}, {"version": VERSION, "sections": {"engine": 1}},
+        {"version": VERSION, "sections": [{"name": "t", "table": "x", "size": 0, "crc": 0, "dtype": "?!"}]},
+    ],
+)  # fmt: skip
+def test_a_whole_header_of_another_make_is_refused_not_stumbled_over(told):
+    with pytest.raises(BadSnapshot):
+        decode(with_header(told))

@@ -8,6 +8,7 @@ import socket
 import httpx
 import pytest
 
+from monitor.edge import http as page
 from monitor.edge.http import Http
 from monitor.edge.metrics import Metrics
 from tests.real.prometheus import Prometheus
@@ -59,6 +60,33 @@ async def test_readiness_says_why_not():
         answer = await served.get("/readyz")
         assert answer.status_code == 503
         assert answer.json() == {"ready": False, "why_not": ["trading.telemetry.v1/3 lags by 9.0 s"]}
+
+
+async def test_connections_are_bounded_and_who_asks_nothing_is_closed(monkeypatch):
+    """Each is a file: without a bound a stranger's could take those of the brokers."""
+    monkeypatch.setattr(page, "CONNECTIONS_MAX", 8)
+    monkeypatch.setattr(page, "ASK_S_MAX", 0.5)
+    async with running() as served:
+        port = int(served.url.rpartition(":")[2])
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        ended = [asyncio.ensure_future(reader.read()) for reader, _ in opened]
+        done, waiting = await asyncio.wait(ended, timeout=0.2)
+        assert (len(done), len(waiting)) == (12, 8)
+        _, waiting = await asyncio.wait(ended, timeout=2)
+        assert not waiting
+        assert (await served.get("/livez")).status_code == 200
+        for _, writer in opened:
+            writer.close()
+
+
+async def test_who_never_ends_is_ended(monkeypatch):
+    monkeypatch.setattr(page, "CONNECTION_S_MAX", 0.3)
+    async with running() as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(served.url.rpartition(":")[2]))
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /livez HTTP/1.1\r\nHost:")
+        answered = await asyncio.wait_for(reader.read(), 2)
+        assert answered.startswith(b"HTTP/1.1 200")
+        writer.close()
 
 
 async def test_signals_stay_the_monitors_own():
