@@ -303,8 +303,28 @@ def test_a_booking_lag_of_seconds_at_the_open_does_not_halt():
 def test_a_booking_that_reaches_the_gaps_level_ends_it_and_the_next_begins():
     story = Story().parent().send(parent_id="P").fill(source="drop_copy").after(2 * SECOND)
     story.fill(source="drop_copy").after(900 * MS).book(qty=100)
-    assert only("unconfirmed", heard(story, wait=2_900 * MS)) == []
-    assert only("unconfirmed", heard(story, wait=3_100 * MS)) == ["warn unconfirmed parent=P 1"]
+    assert only("unconfirmed", heard(story, wait=2_000 * MS)) == []
+    assert only("unconfirmed", heard(story, wait=2_100 * MS)) == ["warn unconfirmed parent=P 1"]
+
+
+@pytest.mark.parametrize(("gap", "warned_ns"), [(1_999 * MS, 5_100 * MS), (2_000 * MS, 3_100 * MS)])
+def test_what_is_filled_within_two_seconds_is_as_young_as_its_last(gap, warned_ns):
+    story = Story().parent().send(parent_id="P").fill(source="drop_copy").after(100 * MS)
+    story.fill(source="drop_copy").after(gap).fill(source="drop_copy").after(2_800 * MS - gap)
+    story.book(qty=100).after(3_500 * MS).beat()
+    said = Telling(FillGap, witnesses=EVERY).tell(story.told)
+    assert [b.at_ns - START for b in said if b.reason == "unconfirmed"] == [warned_ns]
+
+
+def test_a_booking_that_comes_late_does_not_make_what_is_still_missing_younger():
+    story = Story().parent().parent("Q").send(parent_id="P").fill(source="drop_copy").after(SECOND)
+    story.send(parent_id="P").fill(qty=20_000, px=100, source="drop_copy")
+    for second in range(1, 18):
+        story.after(SECOND).send(parent_id="P").ack().book("Q", 1)
+        if second == 13:
+            story.book(qty=100)
+    [*_, high, halt] = only("unconfirmed", heard(story))
+    assert (high, halt) == ("high unconfirmed parent=P 5", "halt unconfirmed parent=P 15")
 
 
 def test_a_bust_takes_the_gap_away():
@@ -567,7 +587,10 @@ TIGHT = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.parametrize("moves", [MESSY, WILD], ids=["messy", "wild"])
+BOOKING: Final = ("parent", "child_of_the_latest", *["filled"] * 4, *["booked"] * 3, "busted", "corrected")
+
+
+@pytest.mark.parametrize("moves", [MESSY, WILD, BOOKING], ids=["messy", "wild", "booking"])
 @given(data=st.data(), settings=TIGHT, cold=st.booleans(), arrival=st.booleans())
 def test_it_says_what_the_slow_oracle_says(moves, data, settings, cold, arrival):
     """Also where no arrival is known, as in a file: then a jump in time is doubted first."""
