@@ -15,10 +15,10 @@ that ended later still waits at that tick.  Between two ticks nothing trips.  A 
 last of its entries is decided; a rung that it holds then, it holds until it is judged again.
 
 A parent's gap begins when more is filled than booked; its level is what was filled then.  It ends when what
-is booked reaches the level, and the next begins at once if more is filled by now; so a booking that lags
-evenly shows its lag, and one that keeps up shows nothing.  The 2 s of lateness that an event is allowed
-count first.  A rung that a gap has reached it holds until it ends.  Of a parent that the order system never
-spoke of a gap is recorded and no more: that is `orphan_child`'s business.
+is booked reaches the level, and the next begins with the oldest execution that is not booked, known to two
+seconds; so a booking that lags evenly shows its lag, and one that keeps up shows nothing.  The 2 s of
+lateness that an event is allowed count first.  A rung that a gap has reached it holds until it ends.  Of a
+parent that the order system never spoke of a gap is recorded and no more: that is `orphan_child`'s business.
 
 A witness is heard and missed by partition: what it confirms is told there.
 

@@ -61,7 +61,7 @@ EXECS_MAX: Final = 1 << 18
 EXEC: Final = 7
 COUNTED: Final = -1             # X_ORPHAN of a fill that counts against its session
 
-# A parent, by the ledger's code; 0 is the bucket, not judged.  14 columns: 117 MB if there are a million.
+# A parent, by the ledger's code; 0 is the bucket, not judged.  33 columns: 277 MB if there are a million.
 PARENTS_MAX: Final = lt.PARENTS_MAX
 (
     P_CROSSED, _, _,            # three columns of `kernel.crossed`
@@ -69,8 +69,12 @@ PARENTS_MAX: Final = lt.PARENTS_MAX
     P_GAP,                      # its entry + 1, 0: all is booked
     P_PX, P_PLACE, P_PART,      # last price in dollars; whose it is; partition of the order system's word + 1
     P_FILLS, P_LAST_PART, P_LAST_OFFSET,  # executions since the gap began, and the last of them
-) = range(14)
-PARENT: Final = 14
+    P_MARKS, P_MARKED_AT,       # marks in use; when the newest was begun
+    P_MARK,                     # from here: (when, what was filled then) each
+) = range(17)
+MARKS: Final = 8                # of what was filled since the gap began, 2 s each: 16 s
+MARK_NS: Final = 2 * SECOND_NS
+PARENT: Final = P_MARK + 2 * MARKS
 HEARD, OPENED = 1, 2            # P_FLAGS: the order system spoke of it, announced it
 
 # A place is whose something is: a session or a strategy, else host, account; 0 is the firm and the bucket.

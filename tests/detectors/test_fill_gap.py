@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from itertools import pairwise
+from random import Random
 from typing import Any, Final
 
 import pytest
@@ -303,8 +305,28 @@ def test_a_booking_lag_of_seconds_at_the_open_does_not_halt():
 def test_a_booking_that_reaches_the_gaps_level_ends_it_and_the_next_begins():
     story = Story().parent().send(parent_id="P").fill(source="drop_copy").after(2 * SECOND)
     story.fill(source="drop_copy").after(900 * MS).book(qty=100)
-    assert only("unconfirmed", heard(story, wait=2_900 * MS)) == []
-    assert only("unconfirmed", heard(story, wait=3_100 * MS)) == ["warn unconfirmed parent=P 1"]
+    assert only("unconfirmed", heard(story, wait=2_000 * MS)) == []
+    assert only("unconfirmed", heard(story, wait=2_100 * MS)) == ["warn unconfirmed parent=P 1"]
+
+
+@pytest.mark.parametrize(("gap", "warned_ns"), [(1_999 * MS, 5_100 * MS), (2_000 * MS, 3_100 * MS)])
+def test_what_is_filled_within_two_seconds_is_as_young_as_its_last(gap, warned_ns):
+    story = Story().parent().send(parent_id="P").fill(source="drop_copy").after(100 * MS)
+    story.fill(source="drop_copy").after(gap).fill(source="drop_copy").after(2_800 * MS - gap)
+    story.book(qty=100).after(3_500 * MS).beat()
+    said = Telling(FillGap, witnesses=EVERY).tell(story.told)
+    assert [b.at_ns - START for b in said if b.reason == "unconfirmed"] == [warned_ns]
+
+
+def test_a_booking_that_comes_late_does_not_make_what_is_still_missing_younger():
+    story = Story().parent().parent("Q").send(parent_id="P").fill(source="drop_copy").after(SECOND)
+    story.send(parent_id="P").fill(qty=20_000, px=100, source="drop_copy")
+    for second in range(1, 18):
+        story.after(SECOND).send(parent_id="P").ack().book("Q", 1)
+        if second == 13:
+            story.book(qty=100)
+    [*_, high, halt] = only("unconfirmed", heard(story))
+    assert (high, halt) == ("high unconfirmed parent=P 5", "halt unconfirmed parent=P 15")
 
 
 def test_a_bust_takes_the_gap_away():
@@ -574,15 +596,35 @@ def test_it_says_what_the_slow_oracle_says(moves, data, settings, cold, arrival)
     stream = data.draw(order_streams(moves, size_max=40))
     if not arrival:
         stream = [{k: v for k, v in told.items() if k != "arrival_ts"} for told in stream]
-    telling = Telling(FillGap, settings, cold=cold, witnesses=EVERY)
-    oracle = Oracle(telling.settings, telling.view)
+    agree(Telling(FillGap, settings, cold=cold, witnesses=EVERY), stream)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_booking_that_lags_at_random_says_what_the_slow_oracle_says(seed):
+    dice, story, owed = Random(seed), Story().parent().parent("Q"), deque[int]()
+    for _ in range(120):
+        story.after(dice.choice((100, 400, 900, 1_500)) * MS).book("Q", 1)
+        if dice.random() < 0.5:
+            owed.append(dice.choice((100, 300, 9_000)))
+            story.send(parent_id="P").ack().fill(qty=owed[-1], px=100, source="drop_copy")
+        if owed and dice.random() < 0.45:
+            story.book(qty=owed.popleft())
+    said = agree(Telling(FillGap, witnesses=EVERY), story.told)
+    assert any("unconfirmed" in str(breach) for breach in said)
+
+
+def agree(telling: Telling, stream: list[Told]) -> list[Any]:
+    """What both say of a stream, and then of silence."""
+    oracle, both = Oracle(telling.settings, telling.view), []
     for told in stream:
         for run in telling.ledger.post(telling.decode([told])):
             ours = [plain(b) for b in telling.detector.on_postings(run)]
             assert ours == [tuple(map(rounded, said)) for said in oracle.hear(run)]
+            both += ours
     end = telling.ledger.low_ns + 30 * SECOND
     ours = [plain(b) for b in telling.wait(end)]
     assert ours == [tuple(map(rounded, said)) for said in oracle.pass_time(end)]
+    return both + ours
 
 
 def plain(b: Any) -> tuple[Any, ...]:

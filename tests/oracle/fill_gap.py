@@ -69,6 +69,7 @@ class Parent:
     place: Place = FIRM
     part: int | None = None
     gap: Wait | None = None
+    marks: list[list[int]] = field(default_factory=list)  # (begun, last, filled) of at most two seconds each
     crossing: Crossing = field(default_factory=Crossing)
 
     @property
@@ -302,7 +303,7 @@ class FillGap:
             if m and m.gap:
                 m.gap.end = now
             m = self.parents[code] = Parent(self.view.ledger.parent_text(code))
-        before = m.unbooked_usd
+        before, was_open = m.unbooked_usd, m.gap is not None
         if is_word:
             m.is_heard, m.part = True, part
             m.is_opened |= kind == K.PARENT_OPENED
@@ -323,9 +324,19 @@ class FillGap:
         elif m.gap:
             m.level = min(m.level, m.filled)
             self.judge_until(now)
+        if m.filled <= m.booked:
+            m.marks.clear()
+        if was_open and p[po.FILL] > 0 and not self.is_doubted:
+            if not m.marks or (len(m.marks) < 8 and now - m.marks[-1][0] >= 2 * SECOND):
+                m.marks.append([now, now, m.filled])
+            m.marks[-1][1:] = max(now, m.marks[-1][1]), m.filled
         if m.filled > m.booked and not m.gap:
-            m.level = m.filled
-            m.gap = self.wait(Wait("gap", now, m.place, part, parent=m))
+            m.marks = [mark for mark in m.marks if mark[2] > m.booked]
+            is_marked = bool(m.marks)
+            _, began, level = m.marks.pop(0) if is_marked else (0, now, m.filled)
+            m.level = min(level, m.filled)
+            m.gap = self.wait(Wait("gap", began, m.place, part, parent=m))
+            m.gap.is_doubted = self.is_doubted and not is_marked
             self.judge_until(now + self.s.unconfirmed_allowance_ns + self.s.unconfirmed_halt_ns)
             if m.is_heard:
                 assert m.part is not None
