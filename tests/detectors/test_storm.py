@@ -243,6 +243,15 @@ def test_what_one_of_five_hosts_says_three_times_in_ten_minutes_pages():
     assert [s.split()[0] for s in heard(story(3, 301 * SECOND))] == ["warn"]
 
 
+def test_ids_in_the_messages_of_another_host_hide_no_message_that_is_new():
+    """More texts than there are names for: what came after them was one text, which everybody said."""
+    story = Story().beat("h1", "h2", "h3", "h4", "h5")
+    for n in range(tables.TEXTS_MAX + 100):
+        story.error("h2", reason=f"order ORD-{n:x}-7 not found")
+    said = heard(story.error().error().error())
+    assert [s for s in said if "host=h1" in s] == ["high unknown_reason host=h1 3"]
+
+
 def test_a_host_is_alive_for_a_minute_after_its_heartbeat():
     told = Story().beat("h2", "h3", "h4", "h5", "h1")
     assert heard(told.after(58 * SECOND).error().error().error())[-1].startswith("high")
