@@ -280,6 +280,11 @@ def test_with_a_baseline_what_is_in_it_is_known_and_what_is_not_is_unknown_alone
     assert said == ["high unknown_reason host=h1 3"]
 
 
+def test_a_baseline_of_days_on_which_nobody_said_anything_is_one_too():
+    said = heard(Story().error().error().error(), known_reasons=frozenset())
+    assert said == ["high unknown_reason host=h1 3"]
+
+
 def test_a_message_that_says_how_often_counts_so_often():
     known = frozenset({"ok"})
     assert heard(Story().error(count=3), known_reasons=known) == ["high unknown_reason host=h1 3"]
@@ -392,7 +397,7 @@ TIGHT = st.fixed_dictionaries(
         "unknown_alive_ns": st.sampled_from((SECOND, 60 * SECOND)),
     }
 )
-BASELINES = st.sampled_from((frozenset(), frozenset({"queue # full", "too late"})))
+BASELINES = st.sampled_from((None, frozenset(), frozenset({"queue # full", "too late"})))
 
 
 @pytest.mark.parametrize("moves", [MESSY, STORM], ids=["messy", "storm"])
