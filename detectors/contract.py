@@ -146,7 +146,7 @@ class View:
     cold: bool = False  # the stream does not begin with the session
     witnesses: frozenset[str] = frozenset()  # telemetry.witnesses
     parented: tuple[Mapping[str, tuple[str, ...]], ...] = ()  # telemetry.parented
-    known_reasons: frozenset[str] = frozenset()  # masked texts of the baseline; empty: there is none
+    known_reasons: frozenset[str] | None = None  # masked texts of the baseline; None: there is none
     rates: Rates = field(default_factory=Rates)  # what ordinary days look like
     sessions: Mapping[str, Int64Array] = field(
         default_factory=dict

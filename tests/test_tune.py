@@ -169,6 +169,7 @@ def test_what_judges_knows_what_was_learned(firm):
     view = Engine(policy)._view
     assert (view.known_reasons, view.flags_seen["rlp"]) == ({"order # too late"}, 15_553)
     assert view.rates.medians[view.rates.row("h1", "st")].max() == 200
+    assert Engine(cold)._view.known_reasons is None
 
 
 def test_a_replay_is_judged_by_the_baseline_that_the_configuration_names(firm):

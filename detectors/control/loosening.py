@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -60,9 +61,10 @@ def loosened(changes: Iterable[tuple[str, Any, Any]]) -> Iterator[tuple[str, Sco
 
 def _number(text: str) -> float | None:
     try:
-        return float(text.replace(",", "").replace("_", ""))
+        number = float(text.replace(",", "").replace("_", ""))
     except ValueError:
         return None
+    return None if math.isnan(number) else number  # nothing is above it: what has such a limit has none
 
 
 def _whose(text: str) -> Scope:

@@ -62,7 +62,7 @@ class Storm(Detector):
         self.tables = tb.remembered()
         self._classes: dict[str, int] = {}  # a masked text, and the first code that has it
         self._hits = np.zeros((tb.HITS, HIT), np.int64)
-        limits = np.array([*settings.fixed(), bool(view.known_reasons)], np.int64)
+        limits = np.array([*settings.fixed(), view.known_reasons is not None], np.int64)
         self._t = tb.Tables(limits=limits, hits=self._hits, **self.tables)
 
     def on_postings(self, postings: Postings) -> Iterator[Breach]:
@@ -99,7 +99,7 @@ class Storm(Detector):
             if texts[code, tb.T_CLASS] == code
         }
         for text, code in self._classes.items():  # as this baseline says, not the one of the life before
-            texts[code, tb.T_KNOWN] = int(text in self.view.known_reasons)
+            texts[code, tb.T_KNOWN] = self._is_known(text)
 
     def _judge(self, postings: Int64Array, rows: Int64Array, now_ns: int) -> Iterator[Breach]:
         state, start, done = self.tables["state"], 0, False
@@ -115,4 +115,7 @@ class Storm(Detector):
         text = masked(self.view.names.text(nm.REASON, code))
         first = self._classes.setdefault(text, code)
         self.tables["texts"][code, tb.T_CLASS] = first
-        self.tables["texts"][first, tb.T_KNOWN] = int(text in self.view.known_reasons)
+        self.tables["texts"][first, tb.T_KNOWN] = self._is_known(text)
+
+    def _is_known(self, text: str) -> int:
+        return int(self.view.known_reasons is not None and text in self.view.known_reasons)

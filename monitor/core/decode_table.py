@@ -183,10 +183,11 @@ class TableRows:
                 self.doubted |= has
                 return
         text, offsets = _buffers(column)
+        plain = np.zeros(sf.REASON_BYTES_MAX + len(nm.PAD), np.uint8)
         kernels.codes_of_texts(
             np.frombuffer(text, np.uint8), nm.as_words(text), offsets, indices, has,
             int(field.type), field.more, int(TEXT_BYTES_MAX[index]),
-            values, self.doubted, known, *self._names.tables,
+            values, self.doubted, known, plain, plain.view(np.uint64), *self._names.tables,
         )  # fmt: skip
 
     def _ids(self, index: int, column: pa.Array, has: NDArray[np.bool_]) -> None:

@@ -83,7 +83,7 @@ class Engine:
             policy.cold,
             policy.witnesses,
             policy.parented,
-            known_reasons=learned.reasons,
+            known_reasons=None if learned.is_cold else learned.reasons,
             rates=learned.rates,
             flags_seen=learned.flags_seen,
             sessions=policy.sessions,

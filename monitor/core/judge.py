@@ -21,6 +21,7 @@ from detectors import event as ev
 from detectors import names as nm
 from monitor.core import scan_fields as sf
 from monitor.core.scan_fields import Field, Sign, Type
+from monitor.core.scan_reason import unnumbered_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -272,7 +273,7 @@ def _text(judged: Judged, f: Field, kind: int | None, value: Any) -> None:
             raise BadRecord(
                 f.name, "out_of_range", f"{len(text.encode())} bytes, at most {f.bytes_max} are allowed"
             )
-        judged.names.append((f.column, f.more, text))
+        judged.names.append((f.column, f.more, unnumbered_text(text) if f.more == nm.REASON else text))
 
 
 def _id_bytes(f: Field, text: str) -> bytes:

@@ -23,6 +23,7 @@ from detectors import names as nm
 from detectors.kernel import compiled_with_bounds, inlined, inlined_with_bounds
 from detectors.names import hash_id, intern
 from monitor.core import scan_fields as sf
+from monitor.core.scan_reason import unnumbered
 from monitor.core.scan_tokens import ARRAY, FALSE, NUMBER, STRING, TRUE, cut, skip
 from monitor.core.scan_words import LISTS, QUOTE, string_end, vocabulary
 
@@ -31,7 +32,8 @@ PASSED_OVER: Final = 2
 NOTHING: Final = 3
 JUDGE: Final = 0
 
-FLAGS_BYTES_MAX: Final = 4_096
+FLAGS_BYTES_MAX: Final = 4_096  # also room for a reason: no kind has both
+assert not (sf.HAS[:, sf.FIELD_OF["flags"]] & sf.HAS[:, sf.FIELD_OF["reason"]]).any()
 
 # Columns of `state`: the next record, rows filled, kinds passed over, a serial number for each record.
 RECORD, FILLED, PASSED, SERIAL = range(4)
@@ -301,13 +303,17 @@ def scan(
             sort = _TYPE[field]
             if not _HAS[kind, field]:
                 continue
-            if sort == _T_NAME or sort == _T_TEXT or sort == _T_ANY:
+            is_reason = _MORE[field] == nm.REASON and sort == _T_TEXT
+            if sort == _T_FLAGS or is_reason:
+                size = tokens[token, 3]
+                if is_reason:
+                    size = unnumbered(text, tokens[token, 2], size, flags_text)
+                row[_COLUMN[field]] = intern(
+                    flags_words, 0, size, _MORE[field], slots, lengths, arena, counts
+                )
+            elif sort == _T_NAME or sort == _T_TEXT or sort == _T_ANY:
                 row[_COLUMN[field]] = intern(
                     words, tokens[token, 2], tokens[token, 3], _MORE[field], slots, lengths, arena, counts
-                )
-            elif sort == _T_FLAGS:
-                row[_COLUMN[field]] = intern(
-                    flags_words, 0, tokens[token, 3], _MORE[field], slots, lengths, arena, counts
                 )
         row[ev.PART] = part
         row[ev.OFFSET] = offsets[record]

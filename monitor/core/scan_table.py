@@ -12,10 +12,12 @@ from typing import Final
 import numpy as np
 
 from detectors import event as ev
+from detectors import names as nm
 from detectors.kernel import compiled_with_bounds, inlined_with_bounds
 from detectors.names import hash_id, intern
 from monitor.core import scan_fields as sf
 from monitor.core.scan import day_of
+from monitor.core.scan_reason import unnumbered
 from monitor.core.scan_words import KINDS, LISTS, vocabulary
 
 _INT64_MAX: Final = (1 << 63) - 1
@@ -29,7 +31,9 @@ _SIGNED_KIND, _SIGNED_FIELD = sf.SIGNED
 
 
 @inlined_with_bounds
-def _code_of(text, words, start, length, sort, more, bytes_max, slots, lengths, arena, counts):
+def _code_of(
+    text, words, start, length, sort, more, bytes_max, plain, plain_words, slots, lengths, arena, counts
+):
     """What a text stands for, NONE for the judge."""
     if sort == _KIND:
         return vocabulary(words, start, length, KINDS)
@@ -40,6 +44,9 @@ def _code_of(text, words, start, length, sort, more, bytes_max, slots, lengths, 
         return day_of(text, start) if length == 10 else ev.NONE
     if length > bytes_max or (sort == _NAME and length == 0):
         return ev.NONE
+    if more == nm.REASON:
+        size = unnumbered(text, start, length, plain)
+        return intern(plain_words, 0, size, more, slots, lengths, arena, counts)
     return intern(words, start, length, more, slots, lengths, arena, counts)
 
 
@@ -56,12 +63,17 @@ def codes_of_texts(
     values,
     doubted,
     known,
+    plain,
+    plain_words,
     slots,
     lengths,
     arena,
     counts,
 ):
-    """Texts to codes.  With a dictionary, `known` has a place for each entry, -1 at first."""
+    """Texts to codes.  With a dictionary, `known` has a place for each entry, -1 at first.
+
+    `plain`: room for a reason without its numbers, also as words.
+    """
     for row in range(has.size):
         if not has[row]:
             continue
@@ -77,6 +89,8 @@ def codes_of_texts(
                 sort,
                 more,
                 bytes_max,
+                plain,
+                plain_words,
                 slots,
                 lengths,
                 arena,

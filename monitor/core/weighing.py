@@ -76,8 +76,9 @@ class Weighing:
         if verdict is Verdict.HIGH:
             incident = self._incident_of(breach, self._identity(breach, breach.scope, batch), chosen)
             reason = self._reason(breach)
-            if reason.second and chosen.mode is Mode.ARMED and confirmed(incident, breach, reason):
-                verdict = Verdict.HALT
+            if reason.second and chosen.mode is Mode.ARMED:
+                is_witnessed = self._stands(reason.second, breach) or confirmed(incident, breach, reason)
+                verdict = Verdict.HALT if is_witnessed else verdict
         key = (breach.detector, breach.reason, breach.scope.text)
         before = self._rungs.get(key, (Rung.WATCHING, 0))[0]
         after = LADDER[before, verdict]
@@ -115,6 +116,20 @@ class Weighing:
             self._set_rung(key, Rung.HALTED, breach.at_ns)
             yield Record("halt.confirmed", {**self._told(waited), "by": breach.detector})
             yield from self._halt(replace(waited, row=breach.row), batch)
+
+    def _stands(self, family: str, breach: Breach) -> bool:
+        """Whether the one family that may witness this has paged for the very scope, and still stands there.
+
+        A host that is not as declared is said once and stays so; what it says for the first time comes later.
+        """
+        chosen = self.policy.detectors.get(family)
+        if chosen is None or chosen.mode is not Mode.ARMED:
+            return False
+        questions = ((family, reason.code, breach.scope.text) for reason in self.detectors[family].reasons)
+        told = [self._rungs[question] for question in questions if question in self._rungs]
+        return any(
+            rung in (Rung.PAGED, Rung.HALTED) and breach.at_ns - at_ns <= RESOLVE_NS for rung, at_ns in told
+        )
 
     def _set_rung(self, key: tuple[str, str, str], rung: Rung, at_ns: int) -> None:
         if key in self._rungs or len(self._rungs) < QUESTIONS_MAX:

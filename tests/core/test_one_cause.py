@@ -9,7 +9,7 @@ from detectors.scope import Scope
 from monitor.core import commands as cmd
 from monitor.core.incidents import INCIDENTS_MAX, TOGETHER_NS, Incidents
 from tests.playbook import Halt, Page, Playbook, crash_and_restore, engine, says
-from tests.streams import SECOND
+from tests.streams import MS, SECOND
 
 BOTH = {"scripted": {}, "witness": {}}
 
@@ -136,6 +136,27 @@ def test_a_minute_later_it_is_too_late():
     book.desk.now += TOGETHER_NS + SECOND
     book >> says("host=a", "high", "statistic")
     assert book.of(cmd.Halt) == []
+
+
+@pytest.mark.parametrize(("after_s", "halts"), [(600, 1), (601, 0)])
+def test_the_one_family_that_may_witness_it_stands_as_long_as_its_page(after_s, halts):
+    """Knight's eighth server ran the old build from 08:00 on; its first e-mails came minutes later."""
+    book = Playbook(engine(**BOTH)) >> says("host=a", "high", family="witness") >> crash_and_restore()
+    book.desk.now += after_s * SECOND - MS
+    book >> says("host=b", "high", "with_witness")
+    assert book.of(cmd.Halt) == []
+    book >> says("host=a", "high", "with_witness", at=-MS)
+    assert len(book.of(cmd.Halt)) == halts
+
+
+def test_a_witness_that_warned_or_is_not_armed_does_not_stand():
+    for severity, mode in (("warn", "armed"), ("high", "page")):
+        book = Playbook(engine(scripted={}, witness={"mode": mode})) >> says(
+            "host=a", severity, family="witness"
+        )
+        book.desk.now += 300 * SECOND
+        book >> says("host=a", "high", "with_witness")
+        assert book.of(cmd.Halt) == []
 
 
 # -- one page ------------------------------------------------------------------------------------

@@ -63,6 +63,8 @@ def halted(scope: dict[str, str], at_ns: int = START, settings: dict[str, Any] |
         ("a", "b", True),
         ("a", "A", False),
         ("10", "unlimited", True),
+        ("10", "inf", True),
+        ("10", "NaN", True),  # a limit that nothing is above
     ],
 )
 def test_a_control_that_is_looser_than_before_pages(before, after, expected):

@@ -243,6 +243,15 @@ def test_what_one_of_five_hosts_says_three_times_in_ten_minutes_pages():
     assert [s.split()[0] for s in heard(story(3, 301 * SECOND))] == ["warn"]
 
 
+def test_ids_in_the_messages_of_another_host_hide_no_message_that_is_new():
+    """More texts than there are names for: what came after them was one text, which everybody said."""
+    story = Story().beat("h1", "h2", "h3", "h4", "h5")
+    for n in range(tables.TEXTS_MAX + 100):
+        story.error("h2", reason=f"order ORD-{n:x}-7 not found")
+    said = heard(story.error().error().error())
+    assert [s for s in said if "host=h1" in s] == ["high unknown_reason host=h1 3"]
+
+
 def test_a_host_is_alive_for_a_minute_after_its_heartbeat():
     told = Story().beat("h2", "h3", "h4", "h5", "h1")
     assert heard(told.after(58 * SECOND).error().error().error())[-1].startswith("high")
@@ -268,6 +277,11 @@ def test_with_a_baseline_what_is_in_it_is_known_and_what_is_not_is_unknown_alone
     known = frozenset({masked("queue 7 full")})
     assert heard(Story().error(reason="queue 8 full").error(reason="Queue 9 full"), known_reasons=known) == []
     said = heard(Story().error().error().error(), known_reasons=known)
+    assert said == ["high unknown_reason host=h1 3"]
+
+
+def test_a_baseline_of_days_on_which_nobody_said_anything_is_one_too():
+    said = heard(Story().error().error().error(), known_reasons=frozenset())
     assert said == ["high unknown_reason host=h1 3"]
 
 
@@ -383,7 +397,7 @@ TIGHT = st.fixed_dictionaries(
         "unknown_alive_ns": st.sampled_from((SECOND, 60 * SECOND)),
     }
 )
-BASELINES = st.sampled_from((frozenset(), frozenset({"queue # full", "too late"})))
+BASELINES = st.sampled_from((None, frozenset(), frozenset({"queue # full", "too late"})))
 
 
 @pytest.mark.parametrize("moves", [MESSY, STORM], ids=["messy", "storm"])

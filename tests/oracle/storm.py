@@ -120,7 +120,7 @@ class Storm:
         if not (is_refusal or is_plain) or row[ev.REASON] == 0:
             return
         text = masked(self.names.text(nm.REASON, int(row[ev.REASON])))
-        if text in self.view.known_reasons:
+        if text in (self.view.known_reasons or ()):
             return
         times = self.texts[("host", host) if host else self.place(p), text]
         if not times or times[-1] != at:
@@ -142,13 +142,13 @@ class Storm:
             alive = [h for h in peers if at - self.beats[h] <= self.s.unknown_alive_ns]
             has_peers = len(alive) >= self.s.unknown_peers_count
             if (
-                not self.view.known_reasons
+                self.view.known_reasons is None
                 and has_peers
                 and any(self.texts.get((("host", h), text)) for h in peers)
             ):
                 continue
             recorded += said
-            paging += said if self.view.known_reasons or has_peers else 0
+            paging += said if self.view.known_reasons is not None or has_peers else 0
         return recorded, paging
 
     # -- time ---------------------------------------------------------------------------------
