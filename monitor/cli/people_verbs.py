@@ -64,6 +64,8 @@ def halt(
     if name is None:
         raise CannotError(USAGE, f"--who: nobody is pinned under the key {key}; say who you are pinned as")
     payload = tightening.person_halt(loaded, where, level, reason, name, drill=drill)
+    if disbelieved := tightening.disbelieved(loaded, payload, signer):
+        raise CannotError(NOT_ALLOWED, f"--key: {key}: {disbelieved}")
     roads = asyncio.run(tightening.publish(loaded, payload, signer))
     document = {"halt": payload, "roads": [road.document for road in roads]}
     taken = any(road.ok for road in roads)
