@@ -367,8 +367,7 @@ class Monitor:
         for pager in self.performer.pagers:
             metrics.pages_waiting(type(pager).__name__.lower()).set(pager.waiting)
         self._look_at_the_disk()
-        unanswered = sum(bool(waiting.missing) for waiting in self.engine.follow_up.waiting.values())
-        metrics.halts_unacknowledged.set(unanswered)
+        metrics.halts_unacknowledged.set(self.engine.follow_up.unanswered(tick.wall_ns))
 
     def _look_at_the_disk(self) -> None:
         """A trail that is not written is a fact, as a broker that does not answer is."""
