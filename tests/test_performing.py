@@ -170,3 +170,21 @@ async def test_a_message_is_signed_by_us(world):
 async def test_a_snapshot_is_asked_for_and_leaves_no_line(world):
     world.performer.perform(cmd.Save("period"))
     assert world.done == [("save",)]
+
+
+async def test_numbers_go_on_and_pages_are_known_in_another_life(world):
+    performer, restored = world.performer, []
+    performer.pagers = [SimpleNamespace(plain=lambda: ["a page"], restore=restored.append)]
+    assert [performer.stamp({"type": "ack"})["seq"] for _ in range(3)] == [1, 2, 3]
+    memory = json.loads(json.dumps(performer.memory()))
+    performer.stamp({"type": "ack"})  # said after the snapshot: its line is in the trail
+    performer.remember(memory, 2)
+    assert performer.stamp({"type": "ack"})["seq"] == 6
+    assert restored == [["a page"]]
+
+
+async def test_a_first_life_begins_with_one_and_without_pages(world):
+    restored = []
+    world.performer.pagers = [SimpleNamespace(restore=restored.append)]
+    world.performer.remember({}, 0)
+    assert (world.performer.stamp({"type": "ack"})["seq"], restored) == (1, [()])
