@@ -52,8 +52,9 @@ def halt(
         raise CannotError(USAGE, f"--scope: {wrong}") from wrong
     if level not in LEVELS:
         raise CannotError(USAGE, f"--level: {level!r} is no level; known: {', '.join(LEVELS)}")
-    if not 1 <= len(reason.encode()) <= 512:
-        raise CannotError(USAGE, "--reason: write 1 to 512 bytes")
+    for option, text, bytes_max in (("--reason", reason, 512), ("--who", who or "me", 64)):
+        if not 1 <= _bytes(text) <= bytes_max:
+            raise CannotError(USAGE, f"{option}: write 1 to {bytes_max} bytes of UTF-8")
     quiet_clients()
     loaded = load_roads(config)
     try:
@@ -71,6 +72,14 @@ def halt(
     taken = any(road.ok for road in roads)
     answer(output, document | {"taken": taken}, tightening.told(payload, roads))
     return DONE if taken else UNREACHABLE
+
+
+def _bytes(text: str) -> int:
+    """Its length in UTF-8; 0 if it is none, as an argument may be."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return 0
 
 
 def status(config: ConfigFile = None, output: Output = Form.TEXT) -> int:

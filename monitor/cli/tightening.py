@@ -112,7 +112,7 @@ def disbelieved(config: Config, payload: dict[str, Any], signer: Signer) -> str:
     if not isinstance(said, envelope.Ignored):
         return ""
     why = f"key {signer.keyid} is not pinned" if said.why is envelope.Why.UNKNOWN_KEY else said.detail
-    return f"{why}; by {path} no gateway would obey: pin it for {payload['issuer']} as operator or risk"
+    return f"{why}; by {path} no gateway would obey: name a key that is pinned there for a person"
 
 
 async def publish(config: Config, payload: dict[str, Any], signer: Signer) -> list[RoadOutcome]:

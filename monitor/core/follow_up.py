@@ -170,6 +170,11 @@ def _may_stop(hello: Mapping[str, Any], scope: Mapping[str, str]) -> bool:
     """Whether an order of this scope may be one that the gateway named; one that named none stops any."""
     named: Sequence[Mapping[str, str]] = hello.get("scopes") or ({},)
     return any(
-        all(fnmatchcase(scope[kind], pattern) for kind, pattern in one.items() if kind in scope)
-        for one in named
+        all(_is_like(scope[kind], pattern) for kind, pattern in one.items() if kind in scope) for one in named
     )
+
+
+def _is_like(text: str, pattern: str) -> bool:
+    """Only `*` stands for something else; an id may hold any other sign."""
+    plain = "".join(f"[{sign}]" if sign in "?[" else sign for sign in pattern)
+    return fnmatchcase(text, plain)

@@ -128,5 +128,24 @@ def test_a_key_that_no_gateway_would_obey_is_77_and_sends_nothing(
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("--reason", ""),
+        ("--reason", "\udcff"),
+        ("--reason", "é" * 257),
+        ("--who", "\udcff"),
+        ("--who", "é" * 33),
+    ],
+)
+def test_words_that_cannot_be_sent_are_a_usage_mistake(tmp_path, capsys, option, text):
+    keys.keygen(tmp_path / "anna.key", "anna", Role.OPERATOR)
+    (tmp_path / "k.toml").write_text('site = "nyc"\nenv = "demo"\n')
+    words = {"--scope": "*", "--reason": "now", "--key": f"{tmp_path}/anna.key", "-c": f"{tmp_path}/k.toml"}
+    assert door.run(["halt", *(word for pair in {**words, option: text}.items() for word in pair)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"knightwatch: {option}: write 1 to")
+
+
 def test_without_pinned_keys_here_a_person_halts_all_the_same():
     assert tightening.disbelieved(config(), person_halt(config()), ANNA) == ""

@@ -124,6 +124,7 @@ def test_who_said_that_it_cannot_stop_the_scope_is_not_asked():
         "g1": [{"host": "x"}],
         "g2": [{"host": "y-*"}, {"account": "7"}],
         "g3": [{"account": "8", "host": "*"}],
+        "g4": [{"host": "[z]?"}],  # an id, not a pattern
     }
     for name, told in scopes.items():
         follow.hello({"gateway": name, "scopes": told, "kinds": ["host"]})
@@ -131,8 +132,10 @@ def test_who_said_that_it_cannot_stop_the_scope_is_not_asked():
         ({"host": "x"}, {"g1", "g2", "g3"}),  # g2: orders of account 7 may leave by host x
         ({"host": "x", "account": "9"}, {"g1"}),
         ({"host": "y-1", "account": "8"}, {"g2", "g3"}),
-        ({"symbol": "NOK"}, {"g1", "g2", "g3"}),
-        ({}, {"g1", "g2", "g3"}),
+        ({"host": "[z]?", "account": "9"}, {"g4"}),
+        ({"host": "z?", "account": "9"}, {"g1", "g2", "g3", "g4"}),  # nobody says so: all
+        ({"symbol": "NOK"}, {"g1", "g2", "g3", "g4"}),
+        ({}, {"g1", "g2", "g3", "g4"}),
     ):
         follow.sent({**HALT, "scope": scope})
         assert follow.waiting["h"].missing == able, scope
