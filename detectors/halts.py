@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 HALTS_MAX: Final = 1 << 10  # watched; the engine stops the firm before there are more
 GATEWAYS_MAX: Final = 1 << 12  # as many as have a name
+CAP_MAX: Final = 10**9  # messages a second: one above it caps nothing, and must fit its cell
 SURVIVORS_MAX: Final = 1 << 14  # orders; a halt that lists more than fit is not asked what still works
 
 # fmt: off
@@ -192,7 +193,7 @@ class HaltsInForce:
             "level": str(halt["level"]),
             "scope": dict(halt["scope"]),
             "at": int(halt["event_ts"]),
-            "cap": params.get("messages_per_s") or 0,
+            "cap": min(params.get("messages_per_s") or 0, CAP_MAX),
             "until": int(halt.get("not_after") or 0),
         }
         if known is None:

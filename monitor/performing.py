@@ -149,6 +149,16 @@ class Performer:
             stamped["audit_head"] = self.audit.durable_head.payload
         return stamped
 
+    def memory(self) -> dict[str, Any]:
+        """What another life of ours must know of what we said: the last number, and pages."""
+        return {"seq": self._seq, "pages": {_name(pager): pager.plain() for pager in self.pagers}}
+
+    def remember(self, memory: Mapping[str, Any], lines_since: int) -> None:
+        """Go on after an earlier life, which said no more than it wrote lines since then."""
+        self._seq = memory.get("seq", 0) + lines_since
+        for pager in self.pagers:
+            pager.restore(memory.get("pages", {}).get(_name(pager), ()))
+
     def wall_ns(self) -> int:
         return self.clock.now_ns() + self.clock.skew_ns()
 
@@ -350,3 +360,7 @@ class Performer:
             sent = self.dead_letters.submit(DeadLetterBytes(broken.raw, headers))
             if not sent:
                 self.metrics.dead_letters("lost").inc()
+
+
+def _name(pager: Alertmanager | Webhook) -> str:
+    return type(pager).__name__.lower()

@@ -51,6 +51,7 @@ class Saving:
         flush: Callable[[], None],
         tell: Callable[[Input], None],
         bearings: Callable[[], Bearings],
+        said: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._store = store
         self._audit = audit
@@ -60,8 +61,10 @@ class Saving:
         self._flush = flush
         self._tell = tell
         self._bearings = bearings
+        self._said = said
         self._task: asyncio.Task[None] | None = None
         self.restored_bearings = Bearings()
+        self.restored_said: Mapping[str, Any] = {}  # what the performer knew of what it had said
         self.restored_after: int | None = None  # line of the trail behind which our snapshot stood
 
     def restore(self, policy: Policy) -> tuple[Engine, LifeBegan]:
@@ -74,7 +77,7 @@ class Saving:
             self._engine = Engine(policy)
         else:
             self._engine, shell, before = found
-            self.restored_bearings = shell["bearings"]
+            self.restored_bearings, self.restored_said = shell["bearings"], shell["said"]
             after, found_lines = shell["audit_lines"], self._audit.found_lines
             if after <= found_lines:
                 self.restored_after = after
@@ -107,7 +110,8 @@ class Saving:
         at_ns = self._clock.now_ns()
         try:
             paused_s = await self._store.save(
-                lambda: snapshot.encode({**self._engine.views(), "shell": shell}), at_ns
+                lambda: snapshot.encode({**self._engine.views(), "shell": {**shell, "said": self._said()}}),
+                at_ns,
             )
         except OSError as broken:
             self._metrics.snapshot_failures.inc()
@@ -140,7 +144,11 @@ def _read(raw: bytes, policy: Policy) -> tuple[Engine, Mapping[str, Any], str]:
     try:
         engine, shell = Engine(policy), state["shell"]
         engine.restore(state)
-        known = {"bearings": Bearings.of(shell["bearings"]), "audit_lines": shell["audit_lines"]}
+        known = {
+            "bearings": Bearings.of(shell["bearings"]),
+            "audit_lines": shell["audit_lines"],
+            "said": shell.get("said", {}),  # not in snapshots of earlier programs
+        }
         return engine, known, str(state["engine"]["policy_digest"])
     except (ValueError, KeyError, TypeError, IndexError) as unfit:
         raise snapshot.BadSnapshot(f"is not of this program: {type(unfit).__name__}: {unfit}") from unfit

@@ -133,7 +133,7 @@ class Monitor:
         self._certifying = Certifying(self.config, self.clock, self.metrics, self.tell)
         self.saving = Saving(
             self.outside.open_store(), self.audit, self.clock, self.log, self.metrics,
-            self._flush, self.tell, lambda: self.kafka_in.bearings,
+            self._flush, self.tell, lambda: self.kafka_in.bearings, self._said,
         )  # fmt: skip
         self.engine, self._life = self.saving.restore(self.engine.policy)
         self.metrics.know_tables(
@@ -202,6 +202,8 @@ class Monitor:
             dead_letters=dead,
             pagers=pagers,
         )
+        lines_since = self.audit.found_lines - (self.saving.restored_after or 0)
+        self.performer.remember(self.saving.restored_said, lines_since)
         self.kafka_in = self._telemetry()
         self.feed = Feed(
             config, self.engine, self.kafka_in, self.clock, self.metrics, self.performer, self.tell,
@@ -377,8 +379,7 @@ class Monitor:
         for pager in self.performer.pagers:
             metrics.pages_waiting(type(pager).__name__.lower()).set(pager.waiting)
         self._look_at_the_disk()
-        unanswered = sum(bool(waiting.missing) for waiting in self.engine.follow_up.waiting.values())
-        metrics.halts_unacknowledged.set(unanswered)
+        metrics.halts_unacknowledged.set(self.engine.follow_up.unanswered(tick.wall_ns))
 
     def _look_at_the_disk(self) -> None:
         """A trail that is not written is a fact, as a broker that does not answer is."""
@@ -428,6 +429,10 @@ class Monitor:
     def _present(self) -> Iterable[Message]:
         """What is true now, for a broker that may have lost it."""
         return tuple(self.performer.state)
+
+    def _said(self) -> dict[str, Any]:
+        """What another life must know of what we said."""
+        return self.performer.memory()
 
     def _keep_evidence(self, tasks: asyncio.TaskGroup, halt: Halt) -> None:
         tasks.create_task(self._copy_evidence(halt))

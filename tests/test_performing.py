@@ -206,3 +206,21 @@ async def test_what_breaks_in_paging_or_counting_is_said_and_the_halt_stands(wor
     said = performer.metrics.exposition()
     assert b'knightwatch_task_failures_total{task="pager"} 1.0' in said
     assert b'knightwatch_task_failures_total{task="metrics"} 2.0' in said
+
+
+async def test_numbers_go_on_and_pages_are_known_in_another_life(world):
+    performer, restored = world.performer, []
+    performer.pagers = [SimpleNamespace(plain=lambda: ["a page"], restore=restored.append)]
+    assert [performer.stamp({"type": "ack"})["seq"] for _ in range(3)] == [1, 2, 3]
+    memory = json.loads(json.dumps(performer.memory()))
+    performer.stamp({"type": "ack"})  # said after the snapshot: its line is in the trail
+    performer.remember(memory, 2)
+    assert performer.stamp({"type": "ack"})["seq"] == 6
+    assert restored == [["a page"]]
+
+
+async def test_a_first_life_begins_with_one_and_without_pages(world):
+    restored = []
+    world.performer.pagers = [SimpleNamespace(restore=restored.append)]
+    world.performer.remember({}, 0)
+    assert (world.performer.stamp({"type": "ack"})["seq"], restored) == (1, [()])

@@ -22,6 +22,8 @@ from tests.determinism import arrived, morning, the_policy
 POLICY = the_policy()
 BEARINGS = Bearings({"trading.telemetry.v1": b"\x01\x02"}, {("trading.telemetry.v1", 3): 7})
 
+SAID = {"seq": 7, "pages": {"webhook": []}}
+
 
 class Shell:
     """As much of a monitor as saving needs; each is another life in the same folder."""
@@ -33,7 +35,7 @@ class Shell:
         self.told = []
         self.saving = Saving(
             store or Store(folder / "snapshot"), self.trail, Clock(), mock.Mock(), self.metrics,
-            lambda: self.trail.append("flushed", {}, 1), self.told.append, lambda: BEARINGS,
+            lambda: self.trail.append("flushed", {}, 1), self.told.append, lambda: BEARINGS, lambda: SAID,
         )  # fmt: skip
         self.engine, self.life = self.saving.restore(policy)
 
@@ -67,7 +69,7 @@ async def test_what_was_saved_is_restored_with_where_it_stood_in_the_trail_and_g
     before = await saved(tmp_path)
     after = Shell(tmp_path)
     assert bytes_of(after.judge(50).engine) == bytes_of(before.judge(50).engine)
-    assert after.saving.restored_bearings == BEARINGS
+    assert (after.saving.restored_bearings, after.saving.restored_said) == (BEARINGS, SAID)
     assert (after.life.restored, after.life.unreadable, after.life.lived_before) == (True, (), True)
     after.end()
     lines = list(read([tmp_path / "audit"]))

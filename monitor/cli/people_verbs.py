@@ -60,8 +60,9 @@ def halt(
         raise CannotError(USAGE, f"--scope: {wrong}") from wrong
     if level not in LEVELS:
         raise CannotError(USAGE, f"--level: {level!r} is no level; known: {', '.join(LEVELS)}")
-    if not 1 <= len(reason.encode()) <= 512:
-        raise CannotError(USAGE, "--reason: write 1 to 512 bytes")
+    for option, text, bytes_max in (("--reason", reason, 512), ("--who", who or "me", 64)):
+        if not 1 <= _bytes(text) <= bytes_max:
+            raise CannotError(USAGE, f"{option}: write 1 to {bytes_max} bytes of UTF-8")
     quiet_clients()
     loaded = load_roads(config)
     if not key.exists():
@@ -74,11 +75,21 @@ def halt(
     if name is None:
         raise CannotError(USAGE, f"--who: nobody is pinned under the key {key}; say who you are pinned as")
     payload = tightening.person_halt(loaded, where, level, reason, name, drill=drill)
+    if disbelieved := tightening.disbelieved(loaded, payload, signer):
+        raise CannotError(NOT_ALLOWED, f"--key: {key}: {disbelieved}")
     roads = asyncio.run(tightening.publish(loaded, payload, signer))
     document = {"halt": payload, "roads": [road.document for road in roads]}
     taken = any(road.ok for road in roads)
     answer(output, document | {"taken": taken}, tightening.told(payload, roads))
     return DONE if taken else UNREACHABLE
+
+
+def _bytes(text: str) -> int:
+    """Its length in UTF-8; 0 if it is none, as an argument may be."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return 0
 
 
 def status(config: ConfigFile = None, output: Output = Form.TEXT) -> int:

@@ -65,7 +65,7 @@ class Picture:
             case "state":
                 self._hear_state(issuer, payload)
             case "halt":
-                self._halts.setdefault(payload["halt_id"], {})[issuer] = payload
+                _join(self._halts.setdefault(payload["halt_id"], {}), payload)
             case "resume":
                 for halt_id in payload["closes"]:
                     self._closed[halt_id] = max(payload["issued_at"], self._closed.get(halt_id, 0))
@@ -127,10 +127,10 @@ class Picture:
         for issuer in self._states:
             for part in self._state_of(issuer) or ():
                 for halt in part["open"]:
-                    said.setdefault(halt["halt_id"], {})[str(halt["issuer"])] = halt
+                    _join(said.setdefault(halt["halt_id"], {}), halt)
         for halt_id, issuers in self._halts.items():
-            for issuer, halt in issuers.items():
-                said.setdefault(halt_id, {}).setdefault(issuer, halt)
+            for halt in issuers.values():
+                _join(said.setdefault(halt_id, {}), halt)
         return {
             halt_id: standing
             for halt_id, issuers in said.items()
@@ -206,8 +206,9 @@ class Picture:
         }
 
     def _open(self, halt_id: str, issuers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        first = min(issuers.values(), key=lambda halt: halt["event_ts"])
-        level = max((halt["level"] for halt in issuers.values()), key=LEVELS.index)
+        live = [halt for halt in issuers.values() if _weight(halt)[0]] or list(issuers.values())
+        first = min(live, key=lambda halt: halt["event_ts"])
+        level = max(live, key=_weight)["level"]
         return {
             "halt_id": halt_id,
             "level": level,
@@ -245,3 +246,16 @@ class Picture:
 def _obeys(ack: Mapping[str, Any], level: str) -> bool:
     """An answer to a lower level is not one to this."""
     return ack.get("state") in OBEYED and LEVELS.index(ack["level"]) >= LEVELS.index(level)
+
+
+def _weight(halt: Mapping[str, Any]) -> tuple[bool, int]:
+    """What counts where one issuer says one id twice: a live halt before a drill, then the level."""
+    return halt.get("mode", "live") == "live", LEVELS.index(halt["level"])
+
+
+def _join(issuers: dict[str, Mapping[str, Any]], halt: Mapping[str, Any]) -> None:
+    """The tighter of two, as of the later: a resume closes only what happened before it."""
+    known = issuers.get(str(halt["issuer"]), halt)
+    latest = max(known["event_ts"], halt["event_ts"])
+    tighter = halt if _weight(halt) > _weight(known) else known
+    issuers[str(halt["issuer"])] = {**tighter, "event_ts": latest}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monitor.cli.clients import in_words, roads_of
 from monitor.core import envelope, identity, messages, roads
+from monitor.core.authority import receive
 from monitor.edge.kafka_out import KafkaOut
 from monitor.edge.keys import KeyProblem, load_keyring, public_of
 from monitor.edge.mqtt_out import MqttOut
@@ -98,6 +99,20 @@ def name_of(config: Config, signer: Signer, key: Path) -> str | None:
             if signer.keyid in keyring:
                 return keyring[signer.keyid].who
     return None
+
+
+def disbelieved(config: Config, payload: dict[str, Any], signer: Signer) -> str:
+    """Why whoever pins what is pinned here would not obey it; empty if they would, or if nobody is pinned."""
+    path = config.keys.pinned_keys_file
+    try:
+        keyring = load_keyring(path)
+    except KeyProblem:  # on another machine than the monitor's: the gateways have their own
+        return ""
+    said = receive(envelope.seal(payload, [signer]), keyring, config.site, config.env)
+    if not isinstance(said, envelope.Ignored):
+        return ""
+    why = f"key {signer.keyid} is not pinned" if said.why is envelope.Why.UNKNOWN_KEY else said.detail
+    return f"{why}; by {path} no gateway would obey: name a key that is pinned there for a person"
 
 
 async def publish(config: Config, payload: dict[str, Any], signer: Signer) -> list[RoadOutcome]:

@@ -1,21 +1,25 @@
 """Whether a halt is really obeyed: who must answer, who has, and what is done about who has not.
 
     100 ms without an answer   send it again, on both roads
+    250 ms                     the metric counts it
       1 s                      page
       2 s                      one level up, for that gateway only
 
-A halt that no gateway is known for waits for anybody: unknown is not obeyed.
+Asked is who said in its hello that it can stop orders of that scope.  A halt that no gateway is known
+for waits for anybody: unknown is not obeyed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from monitor.core.halts import level_of
 
 RESEND_NS: Final = 100_000_000
+METRIC_NS: Final = 250_000_000
 PAGE_NS: Final = 1_000_000_000
 RAISE_NS: Final = 2_000_000_000
 OBEYED: Final = ("applied", "completed")
@@ -71,11 +75,21 @@ class FollowUp:
         """A halt was decided: from the next tick on its answers are due."""
         halt_id = str(payload["halt_id"])
         scope = payload["scope"]
-        asked = {scope["gateway"]} if "gateway" in scope else set(self.gateways)
+        asked = {scope["gateway"]} if "gateway" in scope else self._able(scope)
         known = self.waiting.get(halt_id)
         applied = known.applied if known and known.payload["level"] == payload["level"] else set()
         missing = (asked or {NOBODY}) - applied
         self.waiting[halt_id] = Waiting(payload, 0, missing, set(applied))
+
+    def _able(self, scope: Mapping[str, str]) -> set[str]:
+        """Gateways that can stop orders of this scope; all of them where none says so."""
+        able = {name for name, hello in self.gateways.items() if _may_stop(hello, scope)}
+        return able or set(self.gateways)
+
+    def unanswered(self, now_ns: int) -> int:
+        """Halts that somebody has not applied, and should have by now."""
+        late = (w for w in self.waiting.values() if w.missing and w.since_ns)
+        return sum(now_ns - waiting.since_ns >= METRIC_NS for waiting in late)
 
     def heard(self, ack: Mapping[str, Any]) -> Waiting | None:
         """An ack; the halt it belongs to, if that is waiting and the level is the one asked for."""
@@ -124,11 +138,16 @@ class FollowUp:
         return min(steps, default=None)
 
     def snapshot(self) -> dict[str, Any]:
-        """Halts not yet obeyed are followed up again after a restart, from the beginning."""
+        """Halts not yet obeyed are followed up again after a restart, from the beginning; paged once."""
         return {
             "gateways": dict(self.gateways),
             "waiting": [
-                {"payload": w.payload, "missing": sorted(w.missing), "applied": sorted(w.applied)}
+                {
+                    "payload": w.payload,
+                    "missing": sorted(w.missing),
+                    "applied": sorted(w.applied),
+                    "paged": w.paged,
+                }
                 for w in self.waiting.values()
             ],
         }
@@ -137,7 +156,25 @@ class FollowUp:
         self.gateways = dict(state["gateways"])
         self.waiting = {
             str(saved["payload"]["halt_id"]): Waiting(
-                saved["payload"], 0, set(saved["missing"]), set(saved["applied"])
+                saved["payload"],
+                0,
+                set(saved["missing"]),
+                set(saved["applied"]),
+                paged=saved.get("paged", False),  # not in snapshots of earlier programs
             )
             for saved in state["waiting"]
         }
+
+
+def _may_stop(hello: Mapping[str, Any], scope: Mapping[str, str]) -> bool:
+    """Whether an order of this scope may be one that the gateway named; one that named none stops any."""
+    named: Sequence[Mapping[str, str]] = hello.get("scopes") or ({},)
+    return any(
+        all(_is_like(scope[kind], pattern) for kind, pattern in one.items() if kind in scope) for one in named
+    )
+
+
+def _is_like(text: str, pattern: str) -> bool:
+    """Only `*` stands for something else; an id may hold any other sign."""
+    plain = "".join(f"[{sign}]" if sign in "?[" else sign for sign in pattern)
+    return fnmatchcase(text, plain)

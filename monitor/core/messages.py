@@ -9,6 +9,7 @@ condition that we would break, so it is refused.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -21,6 +22,7 @@ from detectors.scope import KINDS, Scope
 PAYLOAD_BYTES_MAX: Final = 384 * 1024  # in base64 that is the envelope's bound
 TEXT_BYTES_MAX: Final = 64  # of an id or a name
 LONGER: Final = {"reason": 512, "topic": 1024}  # a file's name may stand for a topic
+_MAY_BE_HALF: Final = re.compile(rb"\\u[dD]")
 MINUTE_NS: Final = 60 * 1_000_000_000
 OVERRIDE_NS_MAX: Final = 240 * MINUTE_NS
 WAIVER_NS_MAX: Final = 30 * MINUTE_NS
@@ -291,15 +293,20 @@ def parse(payload: bytes) -> Message | BadMessage:
 
 
 def read_json(payload: bytes) -> Any:
-    """JSON, or `BadMessage`; without what two readers could read differently: double keys, NaN."""
+    """JSON, or `BadMessage`; without what two readers may read otherwise: double keys, NaN, half a letter."""
     if len(payload) > PAYLOAD_BYTES_MAX:
         return BadMessage("", f"{len(payload)} bytes; at most {PAYLOAD_BYTES_MAX}")
     try:
-        return json.loads(payload.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
+        read = json.loads(payload.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
+        if _MAY_BE_HALF.search(
+            payload
+        ):  # of a surrogate pair: no UTF-8 can say it, so nothing could pass it on
+            json.dumps(read, ensure_ascii=False).encode()
     except RecursionError:
         return BadMessage("", "nested too deeply")
     except ValueError as broken:  # of JSON, of UTF-8, of an integer too long to read
         return BadMessage("", str(broken)[:200])
+    return read
 
 
 def validate(document: Any) -> Message | BadMessage:

@@ -136,7 +136,7 @@ class Metrics:
         self.halts = Closed(counter("halts", "Halts decided.", "detector"), families)
         self.halts_open = gauge("halts_open", "Halts that nobody has resumed.")
         self.halts_unacknowledged = gauge(
-            "halts_unacknowledged", "Open halts that a gateway has not applied."
+            "halts_unacknowledged", "Open halts that a gateway has not applied for 250 ms or more."
         )
         self.status = Closed(
             gauge("judging_status", "1 at the status that the lease tells.", "status"), STATUSES

@@ -20,10 +20,10 @@ from urllib.parse import quote
 
 import httpx
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+from monitor.core.commands import Page
 
-    from monitor.core.commands import Page
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 REQUEST_S_MAX: Final = 3.0
 REPEAT_S: Final = 30.0
@@ -102,6 +102,22 @@ class Alertmanager:
             self._open[page.key] = _Open(page, labels, starts_ns)
         for news in self._news:
             news.set()
+
+    def plain(self) -> list[dict[str, Any]]:
+        """What another life must know: the open pages, and ends that a member has not heard.
+
+        Not the doubts about ourselves: another life has its own.
+        """
+        lasting = (page for page in self._open.values() if page.page.severity != "self")
+        return [_plain(page) for page in (*self._over, *lasting)]
+
+    def restore(self, pages: Iterable[Mapping[str, Any]]) -> None:
+        """What an earlier life knew, before anything is submitted; every member is told of it again."""
+        for known in map(_of_plain, pages):
+            if known.ends_ns:
+                self._over.append(known)
+            else:
+                self._open[known.page.key] = known
 
     def _end(self, known: _Open, page: Page) -> None:
         self._over.append(_Open(page, known.labels, known.starts_ns, ends_ns=self._now_ns()))
@@ -198,6 +214,14 @@ class Webhook:
         self._queue[page.key] = _Open(page, {}, self._now_ns())
         self._news.set()
 
+    def plain(self) -> list[dict[str, Any]]:
+        """What another life must know: what was not delivered, but for the doubts about ourselves."""
+        return [_plain(waiting) for waiting in self._queue.values() if waiting.page.severity != "self"]
+
+    def restore(self, pages: Iterable[Mapping[str, Any]]) -> None:
+        """What an earlier life did not deliver, before anything is submitted."""
+        self._queue |= {waiting.page.key: waiting for waiting in map(_of_plain, pages)}
+
     async def run(self) -> None:
         """Oldest first, one at a time, for ever."""
         failures = 0
@@ -278,6 +302,28 @@ def _labels(page: Page) -> dict[str, str]:
     for name, value in list(page.labels.items())[:LABELS_MAX]:
         labels.setdefault(re.sub(r"^(?=[0-9])|[^a-zA-Z0-9_]", "_", name), value)
     return {name: value[:LABEL_CHARS_MAX] for name, value in labels.items() if value}
+
+
+def _plain(known: _Open) -> dict[str, Any]:
+    page = known.page
+    return {
+        "key": page.key,
+        "severity": page.severity,
+        "summary": page.summary,
+        "page_labels": dict(page.labels),
+        "details": json.loads(json.dumps(page.details, default=str)),
+        "resolved": page.resolved,
+        "labels": known.labels,
+        "starts": known.starts_ns,
+        "ends": known.ends_ns,
+    }
+
+
+def _of_plain(told: Mapping[str, Any]) -> _Open:
+    page = Page(
+        told["key"], told["severity"], told["summary"], told["page_labels"], told["details"], told["resolved"]
+    )
+    return _Open(page, dict(told["labels"]), told["starts"], ends_ns=told["ends"])
 
 
 def _lesser(pages: dict[str, _Open], page: Page) -> _Open | None:

@@ -95,7 +95,8 @@ class Gate:
         match received.message:
             case Halt() as halt:
                 more = self._latches.hear_halt(halt, now_ns)
-                held = tuple(h for h in self.open(now_ns) if h.halt_id == halt.halt_id)
+                said = halt.halt_id, halt.mode == "live"  # a drill of the same id is another halt
+                held = tuple(h for h in self.open(now_ns) if (h.halt_id, h.live) == said)
                 return Heard(Effect.TIGHTENED if more else Effect.NOTED, received.type, held)
             case State() as state:
                 news = set(self._latches.hear_state(state, now_ns))

@@ -51,7 +51,6 @@ class Held:
             messages_per_s=min(self.messages_per_s, other.messages_per_s),
             not_after_ns=max(self.not_after_ns, other.not_after_ns),
             event_ts_ns=max(self.event_ts_ns, other.event_ts_ns),
-            live=self.live or other.live,
         )
 
 
@@ -106,8 +105,8 @@ class Latches:
     """The set of open halts of one gateway.  Messages given to it were verified before."""
 
     def __init__(self) -> None:
-        # By id and scope text, so that no second one narrows a first.
-        self._held: dict[tuple[str, str], Held] = {}
+        # By id, scope text and mode, so that no second one narrows a first, and no drill raises what is live.
+        self._held: dict[tuple[str, str, bool], Held] = {}
         self._closed: dict[str, int] = {}  # halt id -> when the last resume that closed it was issued
         self._openings: list[_Opening] = []
         self._resumes_seen: dict[str, int] = {}  # resume id -> until when it could be said again
@@ -174,7 +173,7 @@ class Latches:
     def _join(self, heard: Held, now_ns: int) -> bool:
         if heard.event_ts_ns <= self._closed.get(heard.halt_id, -1) or heard.not_after_ns <= now_ns:
             return False
-        key = (heard.halt_id, heard.scope.text)
+        key = (heard.halt_id, heard.scope.text, heard.live)
         before = self._held.get(key)
         if before is None and len(self._held) >= HELD_MAX:
             firm = replace(heard, scope=FIRM, level=max(heard.level, Level.HALT_NEW), live=True)
@@ -182,7 +181,7 @@ class Latches:
             self._view = None
             return True
         after = self._held[key] = heard if before is None else before.joined(heard)
-        more = before is None or (before.level, before.live) != (after.level, after.live)
+        more = before is None or before.level != after.level
         more = more or any(o.closes(before) and not o.closes(after) for o in self._openings if before)
         if after != before:
             self._view = None

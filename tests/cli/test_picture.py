@@ -172,3 +172,19 @@ def test_a_state_counts_when_all_its_parts_are_there(picture):
 def test_an_older_state_never_replaces_a_newer_one(picture):
     hear(picture, (state(HALT), MONITOR), (state(at_ns=NOW_NS - SECOND_NS), MONITOR))
     assert len(picture.open_halts()) == 1
+
+
+@pytest.mark.parametrize("drill_first", [True, False])
+def test_a_drill_under_the_same_id_hides_no_live_halt(picture, drill_first):
+    """One person's drill after their halt has its id, its issuer and its key."""
+    live, drill = HALT, HALT | {"mode": "drill", "level": "disconnect"}
+    said = [drill, live] if drill_first else [live, drill]
+    hear(picture, *((halt, ANNA) for halt in said), (state(*said), MONITOR))
+    halt = picture.document["open"][0]
+    assert (halt["mode"], halt["level"]) == ("live", "halt_new")
+
+
+def test_the_same_id_again_after_a_resume_is_open_again(picture):
+    later = NOW_NS + 2 * SECOND_NS
+    hear(picture, (HALT, ANNA), (resume(NOW_NS + SECOND_NS), ANNA, BEN), (HALT | {"event_ts": later}, ANNA))
+    assert [halt["since"] for halt in picture.document["open"]] == [later]

@@ -102,3 +102,50 @@ def test_no_road_is_said_aloud_and_is_69(tmp_path: Path, capsys, monkeypatch):
     document = json.loads(capsys.readouterr().out)
     assert (document["taken"], [road["ok"] for road in document["roads"]]) == (False, [False, False])
     assert document["halt"]["scope"] == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "who", "words"),
+    [
+        ("gw", None, "halt by gw-1 (gateway)"),
+        ("eve", "eve", "is not pinned"),
+        ("anna", "ben", "its issuer is 'ben'"),
+    ],
+    ids=["a gateway's key", "a key that nobody pinned", "another's name"],
+)
+def test_a_key_that_no_gateway_would_obey_is_77_and_sends_nothing(
+    tmp_path, capsys, monkeypatch, key, who, words
+):
+    pinned = [keys.keygen(tmp_path / "anna.key", "anna", Role.OPERATOR)]
+    pinned += [keys.keygen(tmp_path / "gw.key", "gw-1", Role.GATEWAY)]
+    keys.keygen(tmp_path / "eve.key", "eve", Role.OPERATOR)
+    (tmp_path / "pinned.toml").write_text("\n".join(one.toml for one in pinned))
+    file = tmp_path / "knightwatch.toml"
+    file.write_text(f'site = "nyc"\nenv = "demo"\n[keys]\npinned_keys_file = "{tmp_path}/pinned.toml"\n')
+    monkeypatch.setattr(tightening, "publish", None)
+    args = ["halt", "--scope", "*", "--reason", "now", "--key", str(tmp_path / f"{key}.key"), "-c", str(file)]
+    assert door.run([*args, "--who", who] if who else args) == 77
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("--reason", ""),
+        ("--reason", "\udcff"),
+        ("--reason", "é" * 257),
+        ("--who", "\udcff"),
+        ("--who", "é" * 33),
+    ],
+)
+def test_words_that_cannot_be_sent_are_a_usage_mistake(tmp_path, capsys, option, text):
+    keys.keygen(tmp_path / "anna.key", "anna", Role.OPERATOR)
+    (tmp_path / "k.toml").write_text('site = "nyc"\nenv = "demo"\n')
+    words = {"--scope": "*", "--reason": "now", "--key": f"{tmp_path}/anna.key", "-c": f"{tmp_path}/k.toml"}
+    assert door.run(["halt", *(word for pair in {**words, option: text}.items() for word in pair)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"knightwatch: {option}: write 1 to")
+
+
+def test_without_pinned_keys_here_a_person_halts_all_the_same():
+    assert tightening.disbelieved(config(), person_halt(config()), ANNA) == ""

@@ -316,6 +316,15 @@ def test_a_halt_still_unanswered_is_pressed_again_after_a_restart():
 # -- others --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("rate", [2**63 - 1, 1e300, 0])
+def test_a_throttle_of_any_rate_that_may_be_said_ends_no_monitor(rate):
+    """It would end each life after it, too: commands are read again from their beginning."""
+    book = Playbook(engine(leak={"mode": "armed"})) >> "P1 C"
+    book >> OperatorSaid(halt_of("anna", level="throttle", params={"messages_per_s": rate}), ("anna",), 1)
+    book >> wait(1) >> "C C"
+    assert book.recorded("detector.failed") == []
+
+
 def test_what_peers_and_people_halt_is_joined_into_our_state_and_never_sent_as_ours():
     book = Playbook(engine(**SCRIPTED))
     book >> PeerSaid(halt_of(), 1) << None

@@ -108,6 +108,58 @@ def test_what_was_not_obeyed_is_followed_up_again_after_a_restart():
     assert asked(other, 200) == [(100, "resend", ("g2",))]
 
 
+def test_a_page_is_asked_for_once_in_all_lives_and_it_is_known_that_it_is_out():
+    follow = with_gateways("g1")
+    follow.sent(HALT)
+    assert [what for _, what, _ in asked(follow, 1_100)] == ["resend", "page"]
+    other = FollowUp()
+    other.restore(follow.snapshot())
+    assert [what for _, what, _ in asked(other, 1_900)] == ["resend"]
+    assert other.heard(ack("g1")).paged
+
+
+def test_who_said_that_it_cannot_stop_the_scope_is_not_asked():
+    follow = FollowUp()
+    scopes = {
+        "g1": [{"host": "x"}],
+        "g2": [{"host": "y-*"}, {"account": "7"}],
+        "g3": [{"account": "8", "host": "*"}],
+        "g4": [{"host": "[z]?"}],  # an id, not a pattern
+    }
+    for name, told in scopes.items():
+        follow.hello({"gateway": name, "scopes": told, "kinds": ["host"]})
+    for scope, able in (
+        ({"host": "x"}, {"g1", "g2", "g3"}),  # g2: orders of account 7 may leave by host x
+        ({"host": "x", "account": "9"}, {"g1"}),
+        ({"host": "y-1", "account": "8"}, {"g2", "g3"}),
+        ({"host": "[z]?", "account": "9"}, {"g4"}),
+        ({"host": "z?", "account": "9"}, {"g1", "g2", "g3", "g4"}),  # nobody says so: all
+        ({"symbol": "NOK"}, {"g1", "g2", "g3", "g4"}),
+        ({}, {"g1", "g2", "g3", "g4"}),
+    ):
+        follow.sent({**HALT, "scope": scope})
+        assert follow.waiting["h"].missing == able, scope
+
+
+def test_where_no_gateway_says_that_it_can_all_are_asked():
+    follow = FollowUp()
+    for name in ("g1", "g2"):
+        follow.hello({"gateway": name, "scopes": [{"host": name}], "kinds": ["host"]})
+    follow.sent(HALT)
+    assert follow.waiting["h"].missing == {"g1", "g2"}
+
+
+def test_a_halt_counts_as_unanswered_after_a_quarter_of_a_second():
+    follow = with_gateways("g1", "g2")
+    follow.sent(HALT)
+    follow.due(10**18)
+    assert [follow.unanswered(10**18 + ms * MS) for ms in (0, 249, 250)] == [0, 0, 1]
+    follow.heard(ack("g1"))
+    assert follow.unanswered(10**18 + 300 * MS) == 1
+    follow.heard(ack("g2"))
+    assert follow.unanswered(10**18 + 300 * MS) == 0
+
+
 def test_a_clock_that_went_back_starts_the_wait_again():
     follow = with_gateways("g1")
     follow.sent(HALT)

@@ -84,3 +84,25 @@ def test_what_was_closed_is_not_decided_again_because_a_peer_still_says_it():
     book.add({"halt_id": "a", "level": "halt_new", "event_ts": 5, "issuer": "monitor-2"})
     book.closed["a"] = 9
     assert not book.decide({"halt_id": "a", "level": "halt_new", "event_ts": 5})
+
+
+def test_one_id_over_another_scope_takes_nothing_away_whatever_comes_first():
+    """A person's key may tighten: it may not narrow what another halt stops by naming its id."""
+    wide = {"halt_id": "a", "level": "halt_cancel", "scope": {"host": "x"}, "event_ts": 5}
+    narrow = {**wide, "level": "disconnect", "scope": {"host": "x", "parent": "p"}, "issuer": "anna"}
+    for said in ([wide, narrow], [narrow, wide]):
+        book = HaltBook()
+        assert [book.add(halt) for halt in (*said, *said)] == [True, True, False, False]
+        other = HaltBook()
+        other.restore(book.snapshot())
+        assert list(other.open.values()) == list(book.open.values()) == said
+
+
+def test_a_drill_takes_nothing_from_the_live_halt_of_its_id():
+    live = {"halt_id": "a", "level": "halt_new", "scope": {}, "event_ts": 5, "mode": "live"}
+    drill = {**live, "level": "disconnect", "mode": "drill", "issuer": "anna"}
+    for said in ([live, drill], [drill, live]):
+        book = HaltBook()
+        assert [book.decide(halt) if halt is live else book.add(halt) for halt in said] == [True, True]
+        assert book.open["a"] is live
+        assert list(book.open.values()) == said

@@ -118,6 +118,9 @@ BAD = {
     "an issuer of 65 bytes": ("halt", {"issuer": "é" * 33}, ""),
     "an empty issuer": ("halt", {"issuer": ""}, "issuer"),
     "half a letter": ("halt", {"unit": "\ud800"}, ""),
+    "half a letter for a number": ("halt", {"event_ts": "\ud800"}, ""),
+    "half a letter in a field that nobody knows": ("halt", {"remark": ["\udc00"]}, ""),
+    "half a letter for a number in a state": ("state", {"open": [{**a_halt(), "issued_at": "\ud800"}]}, ""),
     "a resume of nothing": ("resume", {"closes": []}, "closes"),
     "a resume that never ends": ("resume", {"stages": STAGES[:2]}, ""),
     "stages in another order": ("resume", {"stages": [STAGES[1], STAGES[0], STAGES[2]]}, ""),
@@ -182,3 +185,7 @@ def test_any_change_of_a_message_is_a_message_or_bad(kind, data):
     assert isinstance(read, (BadMessage, *messages.Message.__args__))
     if not isinstance(read, BadMessage):
         assert parse(msgspec.json.encode(read)) == read
+
+
+def test_a_letter_in_two_halves_is_a_letter():
+    assert parse(encode({**WHOLE["halt"], "reason": "\U0001f6d1", "unit": "\U0001f6d1"})).unit == "\U0001f6d1"

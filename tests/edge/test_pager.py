@@ -215,3 +215,45 @@ def test_when_all_is_full_a_halt_takes_the_place_of_what_is_less_and_nothing_els
         pager.submit(STOPPED)
         assert pager.refused == 1
         assert not settled
+
+
+async def test_what_is_open_is_posted_again_in_another_life_and_ends_under_its_own_labels(listener):
+    """Alertmanager may have forgotten it, or its day may end; and an end must find the same alert."""
+    lives = [Alertmanager([listener.url], now_ns=time.time_ns, on_settled=lambda *_: None) for _ in range(2)]
+    lives[0].submit(STOPPED)
+    lives[0].submit(SELF)  # a doubt of that life
+    async with running(lives[0]):
+        await until(lambda: listener.got)
+    first, told = listener.got.pop(), json.loads(json.dumps(lives[0].plain()))
+    lives[1].restore(told)
+    async with running(lives[1]):
+        await until(lambda: listener.got)
+        (again,) = listener.got.pop()
+        assert again["labels"] in [alert["labels"] for alert in first]
+        assert again["startsAt"] == next(a["startsAt"] for a in first if a["labels"] == again["labels"])
+        lives[1].submit(Page(STOPPED.key, "halt", "over", resolved=True))
+        await until(lambda: listener.got)
+        assert listener.got[-1][0]["labels"] == again["labels"]
+        assert lives[1].plain() == []
+
+
+async def test_what_was_not_delivered_is_delivered_by_another_life_and_only_that(listener):
+    """OPERATING.md: a page that no receiver had taken is asked for again."""
+    lives = [Webhook(listener.url, now_ns=time.time_ns, on_settled=lambda *_: None) for _ in range(3)]
+    lives[0].submit(STOPPED)
+    lives[1].restore(json.loads(json.dumps(lives[0].plain())))
+    async with running(lives[1]):
+        await until(lambda: listener.got and not lives[1].waiting)
+    assert [document["summary"] for document in listener.got] == [STOPPED.summary]
+    assert lives[1].plain() == []
+
+
+async def test_an_end_that_was_not_heard_is_told_by_another_life(listener):
+    lives = [Alertmanager([listener.url], now_ns=time.time_ns, on_settled=lambda *_: None) for _ in range(2)]
+    lives[0].submit(STOPPED)
+    lives[0].submit(OVER)
+    lives[1].restore(json.loads(json.dumps(lives[0].plain())))
+    async with running(lives[1]):
+        await until(lambda: listener.got)
+    assert listener.got[0][0]["annotations"]["summary"] == OVER.summary
+    assert lives[1].plain() == []

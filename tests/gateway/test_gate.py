@@ -185,6 +185,21 @@ def test_a_drill_is_acknowledged_and_stops_nothing():
     assert new(gate).allowed
 
 
+@pytest.mark.parametrize("drill_first", [True, False])
+def test_a_drill_under_the_id_of_a_live_halt_neither_lifts_nor_raises_it(drill_first):
+    live, drill = a_halt(level="halt_new"), a_halt(level="disconnect", mode="drill", issuer="anna")
+    assert live["halt_id"] == drill["halt_id"]
+    gate, answers = a_gate(), {}
+    for halt in [drill, live] if drill_first else [live, drill]:
+        (answers[halt["mode"]],) = gate.hear(sealed(halt), NOW).halts
+    assert {mode: held.level for mode, held in answers.items()} == {
+        "live": Level.HALT_NEW,
+        "drill": Level.DISCONNECT,
+    }
+    assert new(gate).level is Level.HALT_NEW
+    assert gate.decide(Action.CANCEL, an_order(), NOW).allowed
+
+
 def test_one_person_may_halt_alone():
     gate = a_gate()
     assert gate.hear(sealed(a_halt(issuer="anna")), NOW).effect is Effect.TIGHTENED

@@ -90,9 +90,20 @@ async def test_a_day_of_a_monitor(kafka_own, mosquitto_guarded, alertmanager, fo
         assert await live.terminate() == 143
         await until(lambda: gateway.of("lease")[-1]["status"] == "blind", "its last words")
         assert list((folder / "snapshot").glob("*.kws"))
+        last = gateway.of("lease")[-1]
+        alertmanager.kill9()
+        await alertmanager.restart()
+        assert alertmanager.alerts() == []  # it forgets what nobody tells it again
 
         await live.start()
         before = len(gateway.heard)
+        _, first = await gateway.next(gateway.heard[-1][0], "lease", status="judging")
+        assert first["boot"] != last["boot"]
+        assert first["seq"] > last["seq"], "numbers go on"
+        await until(
+            lambda: any(a["annotations"]["summary"].startswith("STOPPED") for a in alertmanager.alerts()),
+            "the open page is posted again",
+        )
         await live.send("C C C C")
         await until(lambda: live.metric("knightwatch_events_total") >= 4, "it goes on")
         open_now = await until(
