@@ -126,7 +126,7 @@ HITS_OF_SCOPE: Final = MEASURES + 1
 HITS: Final = 2 * HITS_OF_ONE
 # fmt: on
 
-# 766 MB if every table were full; about 2 MB with a thousand accounts, of which only touched pages count.
+# 764 MB if every table were full; about 2 MB with a thousand accounts, of which only touched pages count.
 BYTES_MAX: Final = 8 * (
     CELLS_MAX * (CELL + 1 + 2)
     + SCOPES_MAX * (SCOPE + CAP + 1 + 2)

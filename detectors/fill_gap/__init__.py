@@ -30,8 +30,8 @@ warn fill_gap unconfirmed parent=P1: 1.097 > 1
 Where: `judge` takes each posting to what it begins or ends, `ticks` takes time to whatever waits.  Orders
 are in `orders`; executions begin and end in `executions`, and count in `copies` and `orphans`; parents are
 filled and booked in `parents`, and count in `gaps`.  A session is judged in `sessions`, a witness in
-`witnesses`.  They share `waiting`, `clock`, `places`, `sending` and `accusations`; `tables` is what is
-remembered.
+`witnesses`.  They share `waiting`, `clock`, `places`, `prices`, `sending` and `accusations`; `tables` is
+what is remembered.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ STATE: Final = 16
 PER_PLACE: Final = 12  # hits of one tick: three of its lanes, three of its gaps, two parents at each rung
 HITS: Final = PER_PLACE * (PLACES_MAX + 1) + N_WITNESSES * PARTS_MAX
 
-# 250 MB if all were full; about 60 MB with 100,000 parents, a million live orders and a hundred sessions.
+# 400 MB if all were full; about 75 MB with 100,000 parents, a million live orders and a hundred sessions.
 SHAPES: Final[dict[str, tuple[int, ...]]] = {
     "state": (STATE,),
     "orders": (ORDERS_MAX,),

@@ -7,7 +7,7 @@ answer, and that forgotten executions harm nobody, is tried apart.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pytest
@@ -43,6 +43,44 @@ def difference(stream: Sequence[Told], parts: Sequence[int] | None = None, *, co
 def test_the_compiled_ledger_says_what_the_slow_one_says(moves, data, cold):
     stream = data.draw(order_streams(moves))
     assert not difference(stream, cold=cold)
+
+
+SENT: Final = {"kind": "order_new", "order_id": "O1", "parent_id": "P1", "account": "A", "symbol": "NOK", "side": "buy", "qty": 9}  # fmt: skip
+FILLED: Final = {"kind": "fill", "exec_id": "E", "order_id": "O1", "parent_id": "P1", "last_qty": 9, "last_px": 2}  # fmt: skip
+OUT: Final = {"kind": "order_cancel", "order_id": "O1", "reason_class": "ioc"}
+OPENED: Final = {"kind": "parent_new", "parent_id": "P1", "account": "A", "symbol": "NOK", "side": "buy", "qty": 9}  # fmt: skip
+BOOKED: Final = {"kind": "parent_fill", "parent_id": "P1", "last_qty": 9}
+DONE: Final = {"kind": "parent_done", "parent_id": "P1"}
+DAYS: Final = (
+    (OPENED, SENT, FILLED, BOOKED, DONE),
+    (OPENED, SENT, FILLED, BOOKED),
+    (SENT | {"tif": "gtc", "qty": 10}, FILLED),
+    (OPENED, SENT | {"tif": "gtc", "qty": 10}, DONE),
+    (SENT, OUT, DONE),
+    (FILLED, BOOKED),
+    (OUT,),
+    (DONE,),
+)
+MORNINGS: Final = (
+    (OPENED, SENT, FILLED, DONE),
+    (SENT, OPENED, FILLED),
+    (FILLED, SENT, OPENED),
+    (OUT, SENT, OPENED),
+    (OUT | {"reason_class": "expired"}, SENT),
+    ({"kind": "order_ack", "order_id": "O1"}, SENT, FILLED),
+)
+
+
+@pytest.mark.parametrize("later_ns", [4 * 60 * SECOND, DAY], ids=["at midnight", "a day later"])
+@pytest.mark.parametrize("day", DAYS)
+@pytest.mark.parametrize("morning", MORNINGS)
+def test_ids_that_come_back_are_to_both_ledgers_what_they_are(later_ns, day, morning):
+    told = [dict(each) for each in (*day, *morning)]
+    for n, each in enumerate(told):
+        is_later = n >= len(day)
+        each["ts"] = each["arrival_ts"] = START + n * MS + later_ns * is_later
+        each["trade_date"] = f"2012-08-0{1 + is_later}"
+    assert not difference(told)
 
 
 @given(stream=clock_streams())
