@@ -6,6 +6,7 @@
                    where more is stopped than before
     confirmation   a reason that must not halt alone (`Reason.second`) halts when another armed family
                    says HIGH or more of the same incident within that minute, whoever came first
+                   (the one family that a reason names: as long as its page for that scope stands)
 
 Why: a statistic alone halts ordinary days, and seven pages about one router teach people to read none
 (DOMAIN, sections 2 and 3; which verdicts are one cause is ours).

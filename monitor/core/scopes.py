@@ -4,7 +4,8 @@
 
 Of several that hold it, the one with the least other flow; ties by the order of `NARROW_FIRST`.
 A scope is offered only in kinds that the gateways said they can stop, and only where all
-the flow carries them: an order without the attribute would match too.
+the flow carries them: an order without the attribute would match too.  Where that is so of
+the kind that a breach names, its scope is joined with one that all of the flow has.
 """
 
 from __future__ import annotations

@@ -85,8 +85,9 @@ def test_the_same_seed_tells_the_same_and_a_smaller_scale_a_part_of_it(name):
     def digest(seed, scale=0.2):
         return hashlib.sha256(lines_of(name, seed, scale)).hexdigest()
 
-    assert digest(1) == digest(1)
-    assert digest(1) != digest(2)
+    first = digest(1)
+    assert first not in (digest(2), digest(3))
+    assert digest(1) == first  # told anew: two others were told since, and no more than two are kept
     small = {_unnumbered(line) for line in lines_of(name, 1, 0.2).splitlines()}
     large = {_unnumbered(line) for line in lines_of(name, 1, 1.0).splitlines()}
     assert len(small) < len(large)
