@@ -633,6 +633,8 @@ class Engine:
     def _join(self, payload: Mapping[str, Any], *, by_person: bool = False) -> Iterator[Command]:
         """Another issuer's halt, or the halts of its state: joined in, so that our state names them too."""
         heard = payload["open"] if payload["type"] == "state" else [payload]
+        here = self.policy.site, self.policy.env
+        heard = [halt for halt in heard if (halt.get("site", here[0]), halt.get("env", here[1])) == here]
         room = (
             by_person or not self.halts.is_full
         )  # past the bound our own halts are the firm's, and peers say theirs
