@@ -150,12 +150,14 @@ class Performer:
         return stamped
 
     def memory(self) -> dict[str, Any]:
-        """What another life of ours must know of what we said: the last number, and pages."""
-        return {"seq": self._seq, "pages": {_name(pager): pager.plain() for pager in self.pagers}}
+        """What another life of ours must know of what we said: the last number, parts of the state, pages."""
+        pages = {_name(pager): pager.plain() for pager in self.pagers}
+        return {"seq": self._seq, "state_parts": self._state_parts, "pages": pages}
 
     def remember(self, memory: Mapping[str, Any], lines_since: int) -> None:
         """Go on after an earlier life, which said no more than it wrote lines since then."""
         self._seq = memory.get("seq", 0) + lines_since
+        self._state_parts = memory.get("state_parts", 0)
         for pager in self.pagers:
             pager.restore(memory.get("pages", {}).get(_name(pager), ()))
 

@@ -224,3 +224,18 @@ async def test_a_first_life_begins_with_one_and_without_pages(world):
     world.performer.pagers = [SimpleNamespace(restore=restored.append)]
     world.performer.remember({}, 0)
     assert (world.performer.stamp({"type": "ack"})["seq"], restored) == (1, [()])
+
+
+async def test_what_a_state_in_more_parts_left_is_cleared_by_another_life(world):
+    """It is retained and compacted: whoever comes new would hear it for ever."""
+    world.performer.pagers = []
+    world.performer.remember({"state_parts": 3}, 0)
+    world.performer.perform(cmd.State((), (), "d"))
+    await asyncio.sleep(LEAVE_S)
+    await turns()
+    said = {one[1]: one[2] for one in world.done if one[0] == "mqtt"}
+    assert {topic: bool(raw) for topic, raw in said.items()} == {
+        "risk/v1/demo/state/monitor-1": True,
+        **{f"risk/v1/demo/state/monitor-1/{part}": False for part in (1, 2, 3)},
+    }
+    assert world.performer.memory()["state_parts"] == 1

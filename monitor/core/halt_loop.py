@@ -50,6 +50,8 @@ class HaltLoop:
     def join(self, payload: Mapping[str, Any], *, by_person: bool = False) -> Iterator[Command]:
         """Another issuer's halt, or the halts of its state."""
         heard = payload["open"] if payload["type"] == "state" else [payload]
+        here = self.policy.site, self.policy.env
+        heard = [halt for halt in heard if (halt.get("site", here[0]), halt.get("env", here[1])) == here]
         # Past the bound our own halts are the firm's, and peers say theirs.
         room = by_person or not self.halts.is_full
         changed = [halt for halt in heard if room and self.halts.add(halt)]

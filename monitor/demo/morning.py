@@ -118,6 +118,10 @@ class Morning:
         """Pages that nobody has taken: whom we would wake is there."""
         return 0
 
+    def plain(self) -> list[dict[str, Any]]:
+        """Pages that another life must know: there is none after this morning."""
+        return []
+
     def submit(self, page: Page) -> None:
         """Be the monitor's pager: whom a real one would wake sits before the screen."""
         if page.severity == "halt" and not page.resolved:

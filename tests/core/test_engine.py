@@ -336,6 +336,13 @@ def test_what_peers_and_people_halt_is_joined_into_our_state_and_never_sent_as_o
     assert len(book.recorded("halt.joined")) == 1
 
 
+def test_a_peers_state_brings_no_halts_of_elsewhere():
+    book = Playbook(engine(**SCRIPTED))
+    elsewhere = [halt_of(env="prod"), halt_of(site="elsewhere", name="b" * 64)]
+    book >> PeerSaid({"type": "state", "issuer": "monitor-2", "open": elsewhere}, 1)
+    assert book.engine.halts.open == {}
+
+
 def test_no_message_lowers_a_level_or_opens_a_latch():
     book = Playbook(engine(**SCRIPTED)) >> PeerSaid(halt_of(), 1)
     book >> PeerSaid(halt_of(level="throttle"), 1)
