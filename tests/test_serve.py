@@ -138,3 +138,29 @@ async def test_a_task_that_does_not_end_does_not_keep_us_from_our_last_words(mon
         await monitor._say_goodbye()
         over.set()
     assert said == ["lease", "lease", "saved"]
+
+
+async def test_a_measurement_that_breaks_does_not_end_the_tick():
+    happened = []
+
+    async def ticks():
+        for wall_ns in (1, 2):
+            yield SimpleNamespace(wall_ns=wall_ns)
+
+    def broken(_tick):
+        raise RuntimeError("a metric")
+
+    @contextlib.contextmanager
+    def beside(task):
+        with contextlib.suppress(RuntimeError):
+            yield
+        happened.append(task)
+
+    monitor = Monitor.__new__(Monitor)
+    monitor.clock, monitor._measure = SimpleNamespace(ticks=ticks), broken
+    monitor.performer = SimpleNamespace(beside=beside)
+    monitor.feed = SimpleNamespace(passed=lambda fact: happened.append(fact.now_ns), lagging=tuple)
+    monitor.kafka_in = SimpleNamespace(read_to_ns=lambda: 0)
+    monitor._supervisor = SimpleNamespace(alive=lambda: happened.append("alive"))
+    await monitor._tick()
+    assert happened == ["metrics", 1, "alive", "metrics", 2, "alive"]
