@@ -432,6 +432,7 @@ def test_audit_verify_says_ok_or_the_first_bad_line(knightwatch, tmp_path):
     assert trail.close(at_ns + 20)
     status, out, _ = knightwatch("audit", "verify", "trail")
     assert (status, out.split()[0]) == (0, "OK")
+    assert "no signature was checked: name the pinned keys with --pinned FILE" in out
     assert json.loads(knightwatch("audit", "verify", "trail", "-o", "json")[1])["ok"] is True
 
     lease = tmp_path / "lease.json"

@@ -648,6 +648,15 @@ def test_the_shipped_default_shows_every_setting_with_the_codes_own_default():
 
 
 @pytest.mark.usefixtures("real")
+def test_the_shipped_default_names_every_family_and_show_prints_the_settings_of_each():
+    shipped = default_file().read_text()
+    for name, cls in every_detector().items():
+        assert name in shipped, name
+        shown = text_of(load_text(HEAD + f'[detectors.{name}]\nmode = "shadow"'))
+        assert all(f"{field.name} =" in shown for field in dataclasses.fields(cls.Settings)), name
+
+
+@pytest.mark.usefixtures("real")
 def test_the_shipped_default_is_what_the_contract_shows():
     config = load()
     assert (config.site, config.env) == ("demo", "demo")

@@ -129,7 +129,11 @@ def _fleet_of(loaded: Config, role: str) -> FleetSettings:
 
     one = loaded.detectors.get("fleet")
     if one is None or not one.settings.manifest:
-        missing = Problem("detectors.fleet.manifest", "is not there: nobody says who belongs to the fleet")
+        missing = Problem(
+            "detectors.fleet.manifest",
+            "is not there: nobody says who belongs to the fleet",
+            f'write manifest = [{{ role = "{role}", hosts = ["name-*"], count = 8, build = "..." }}]',
+        )
         raise ConfigError(loaded.source, [missing])
     fleet: FleetSettings = one.settings
     if role not in fleet.roles:

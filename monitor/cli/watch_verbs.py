@@ -282,7 +282,7 @@ def _verified(report: Report) -> str:
         f"head {report.head.count} {report.head.hash}",
         f"signed through line {report.signed_through}"
         if report.signed_through
-        else "no signature was checked",
+        else "no signature was checked: name the pinned keys with --pinned FILE",
     ]
     lines += [f"gap marked between lines {first} and {last}: {why}" for first, last, why in report.gaps]
     return "\n".join(lines)

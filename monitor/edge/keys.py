@@ -72,7 +72,7 @@ def load_signer(path: Path) -> Signer:
             text = file.read(PRIVATE_BYTES_MAX + 1)
     except OSError as broken:
         remedy = (
-            "make one with: knightwatch config keygen"
+            f"make one with: knightwatch config keygen {path}"
             if isinstance(broken, FileNotFoundError)
             else "let this user read it"
         )

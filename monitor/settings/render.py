@@ -16,6 +16,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from detectors.contract import every_detector
 from monitor.settings.config import Config
 from monitor.settings.load import document_model
 from monitor.settings.words import model_in
@@ -28,6 +29,9 @@ Knightwatch's configuration: the one that is used when none is named (the demo's
 
 Every setting stands here with its default; delete what you do not change.  A line that begins
 with "# name =" is not set.  Secrets are named by file or environment variable, never written here.
+Of detectors the families stand here that the demo arms.  The others are {others}.
+Name one, [detectors.rate] with mode = "shadow", and `knightwatch config show -c FILE` prints its
+settings with their defaults.
 `knightwatch check FILE` says everything that is wrong at once, and what cannot be seen.
 Relative paths start at the working directory."""
 
@@ -73,7 +77,17 @@ DEMO: Final[Mapping[str, Any]] = {
 
 def default_text() -> str:
     """The text of the packaged default."""
-    return "\n".join([*_comment(HEAD), "", *_table((), document_model(), DEMO, defaults_noted=True)]) + "\n"
+    others = ", ".join(name for name in every_detector() if name not in DEMO["detectors"])
+    return (
+        "\n".join(
+            [
+                *_comment(HEAD.format(others=others)),
+                "",
+                *_table((), document_model(), DEMO, defaults_noted=True),
+            ]
+        )
+        + "\n"
+    )
 
 
 def text_of(config: Config) -> str:

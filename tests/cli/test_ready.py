@@ -115,6 +115,7 @@ def test_an_empty_recording_is_a_failure(knightwatch, config, recording):
 def test_a_manifest_that_cannot_answer_is_refused(knightwatch, config, recording, manifest, key):
     status, told, _ = ready(knightwatch, config(manifest), recording(*map(beat, HOSTS)))
     assert (status, [problem["key"] for problem in told["problems"]]) == (78, [key])
+    assert all(problem["write"] for problem in told["problems"])
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_no_private_key(tmp_path, case):
 
 
 def test_no_file_and_no_variable(tmp_path):
-    with pytest.raises(KeyProblem, match=r"x.key: No such file.*keygen"):
+    with pytest.raises(KeyProblem, match=r"x.key: No such file.*config keygen .*x\.key"):
         load_signer(tmp_path / "x.key")
     with pytest.raises(KeyProblem, match=r"\$KEY: not set"):
         signer_from_env("KEY", {})
