@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
+from statistics import median
 from typing import Any, Final
 
 import numpy as np
@@ -213,7 +214,7 @@ class Sources:
         settled = {host: known.settled for host, known in self._hosts.items() if known.settled is not None}
         if len(settled) < PEERS_MIN:
             return
-        usual = int(np.median(list(settled.values())))
+        usual = int(median(settled.values()))
         for host, delay in sorted(settled.items()):
             if abs(delay - usual) > SKEW_NS_MAX:
                 name = self._host(host)
