@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 
 LAST_WORDS_S: Final = 1.0
 INSIST_S: Final = 1.0
+COUNT_EVERY_NS: Final = 1_000_000_000
 STUCK_S: Final = 1.0  # a disk that has not taken a line for so long
 EVIDENCE_AT_ONCE_MAX: Final = 4  # halts whose records are copied: each has a client of its own
 EVIDENCE_AFTER_S: Final = 1.0  # a client is built for it, and the halt goes first; Kafka keeps records longer
@@ -119,6 +120,7 @@ class Monitor:
         self._insisting: asyncio.TimerHandle | None = None
         self._copying = asyncio.Semaphore(EVIDENCE_AT_ONCE_MAX)
         self._disk_is_well, self._is_losing, self._lines_lost = True, False, 0
+        self._count_at_ns = 0
         self.ready = asyncio.Event()  # state restored, roads open
         self.http_port = 0
 
@@ -369,7 +371,9 @@ class Monitor:
     def _measure(self, tick: Tick) -> None:
         metrics = self.metrics
         metrics.loop_seconds.observe(tick.late_ns / 1e9)
-        metrics.tasks.set(len(asyncio.all_tasks()))
+        if tick.monotonic_ns >= self._count_at_ns:  # all of them are looked at: not at each tick
+            self._count_at_ns = tick.monotonic_ns + COUNT_EVERY_NS
+            metrics.tasks.set(len(asyncio.all_tasks()))
         metrics.clock_skew.set(tick.skew_ns / 1e9)
         self.feed.measure()
         roads = self.performer.roads

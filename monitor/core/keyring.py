@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import enum
+import functools
 import hashlib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -48,6 +49,11 @@ def key_id(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()[:32]
 
 
+@functools.lru_cache(maxsize=KEYS_MAX)
+def _read(public: bytes) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(public)
+
+
 @dataclass(frozen=True, slots=True)
 class PinnedKey:
     """One Ed25519 public key (32 bytes) and who is behind it."""
@@ -67,7 +73,7 @@ class PinnedKey:
 
     def verifies(self, signature: bytes, signed: bytes) -> bool:
         try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, signed)
+            _read(self.public).verify(signature, signed)
         except (InvalidSignature, ValueError):  # ValueError: 32 bytes that are no point of the curve
             return False
         return True

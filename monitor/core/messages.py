@@ -56,7 +56,9 @@ class _Checked(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if isinstance(value, str) and len(value.encode()) > LONGER.get(name, TEXT_BYTES_MAX):
+            if not isinstance(value, str) or (len(value) <= TEXT_BYTES_MAX and value.isascii()):
+                continue
+            if len(value.encode()) > LONGER.get(name, TEXT_BYTES_MAX):
                 raise ValueError(f"{name}: at most {LONGER.get(name, TEXT_BYTES_MAX)} bytes")
 
 

@@ -25,6 +25,7 @@ VERSION: Final = 2  # 2: the ledger counts the orders of each attribution; spars
 HEADER_BYTES_MAX: Final = 1 << 20
 SPARSE_SIZE_MIN: Final = 4_096
 SPARSE_SHARE: Final = 8  # sparse where at most one of so many is filled
+BLOCK: Final = 512  # items that are looked at as one: numpy finds what is not zero one by one, and slowly
 PLAIN: Final = ("engine", "shell")  # sections of plain values; the others are tables of arrays
 
 
@@ -104,7 +105,15 @@ def _filled(plain: NDArray[Any]) -> NDArray[np.int64] | None:
     """Where an array is not all zero bits, if that is little of much."""
     if plain.size < SPARSE_SIZE_MIN:
         return None
-    places = np.flatnonzero(plain.view(f"u{plain.itemsize}"))
+    bits = plain.view(f"u{plain.itemsize}")
+    whole = len(bits) // BLOCK * BLOCK
+    blocks = np.flatnonzero(np.bitwise_or.reduce(bits[:whole].reshape(-1, BLOCK), axis=1))
+    if len(blocks) * BLOCK * SPARSE_SHARE <= plain.size:
+        within = (blocks[:, np.newaxis] * BLOCK + np.arange(BLOCK)).reshape(-1)
+        tried = np.concatenate([within, np.arange(whole, len(bits))])
+        places = tried[bits[tried] != 0]
+    else:
+        places = np.flatnonzero(bits != 0)
     return places if len(places) * SPARSE_SHARE <= plain.size else None
 
 

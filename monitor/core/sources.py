@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
+from statistics import median
 from typing import Any, Final
 
 import numpy as np
@@ -223,7 +224,7 @@ class Sources:
         settled = {host: known.settled for host, known in self._hosts.items() if known.settled is not None}
         if len(settled) < PEERS_MIN:
             return
-        usual = int(np.median(list(settled.values())))
+        usual = int(median(settled.values()))
         for host, delay in sorted(settled.items()):
             if abs(delay - usual) > SKEW_NS_MAX and host not in ahead:
                 readings = f"its events come {delay / 1e9:.1f} s old, its peers' {usual / 1e9:.1f} s"

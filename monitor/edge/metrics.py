@@ -66,12 +66,17 @@ class PerPartition:
     def __init__(self, metric: Gauge, topics: Iterable[str]) -> None:
         self._metric = metric
         self._topics = frozenset(topics)
+        self._series: dict[tuple[str, int], Gauge] = {}
 
     def __call__(self, topic: str, partition: int) -> Gauge:
-        return self._metric.labels(
-            topic if topic in self._topics else OTHER,
-            str(partition) if 0 <= partition < PARTITIONS_MAX else OTHER,
-        )
+        known = self._series.get((topic, partition))
+        if known is not None:
+            return known
+        is_ours, is_counted = topic in self._topics, 0 <= partition < PARTITIONS_MAX
+        series = self._metric.labels(topic if is_ours else OTHER, str(partition) if is_counted else OTHER)
+        if is_ours and is_counted:  # so that what is kept here is bounded as well
+            self._series[topic, partition] = series
+        return series
 
 
 class Metrics:

@@ -6,3 +6,8 @@
 `plan` draws what will happen; `world` runs it; `watch` and `verdict` hold what DESIGN promises.
 `loop`, `kafka`, `mqtt`, `disk`, `pagers` are the simulated ends, `ends` puts the product's clients on them.
 """
+
+import os
+
+# Engines come and go by the hundred here: a huge page zeroed for each first touch costs a tenth of it all.
+os.environ.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")

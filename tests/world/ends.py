@@ -7,11 +7,14 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from monitor import feeding, serve
+from monitor import feeding, reloading, serve
+from monitor.core.keyring import PinnedKey
 from monitor.edge import mqtt_out, pager
 from monitor.edge.kafka_in import reader
 from monitor.edge.kafka_out import dead_letters, halts
-from tests.world import kafka, mqtt, pagers
+from monitor.gateway import gate
+from tests.world import kafka, mqtt, pagers, reloads, watch
+from tests.world.keys import receive_once, verify_once
 from tests.world.loop import VirtualTime
 
 if TYPE_CHECKING:
@@ -37,5 +40,9 @@ def simulated(world: World) -> Iterator[None]:
         put(mqtt_out, aiomqtt=mqtt.aiomqtt, time=VirtualTime)
         put(pager, httpx=pagers.httpx, time=VirtualTime)
         put(feeding, time=VirtualTime)
+        put(reloading, **reloads.simulated(world))
+        for module in (gate, watch):
+            put(module, receive=receive_once)
+        put(PinnedKey, verifies=verify_once)
         put(serve, _settle_garbage=lambda: None)  # a process's own business, and this one lives on
         yield

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.roads import COMMANDS
 from tests.world.flow import REFERENCE, TELEMETRY
 from tests.world.gateways import SITE
+from tests.world.reloads import reload
 
 if TYPE_CHECKING:
     from tests.world.plan import Fault
@@ -30,6 +31,7 @@ class Faults:
         self._depth: Counter[str] = Counter()
         self.outages: dict[str, int] = {}  # what keeps records from every reader -> since when
         self.done: Counter[str] = Counter()
+        self._reloading: set[Host] = set()
         self.last_ns = 0  # when the last one was over
 
     async def run(self, fault: Fault) -> None:
@@ -122,6 +124,23 @@ class Faults:
         host.step_ns += step_ns
         await asyncio.sleep(fault.for_s)
         host.step_ns -= step_ns
+
+    async def _reload_good(self, fault: Fault) -> bool:
+        return await self._reload(fault, broken=False)
+
+    async def _reload_broken(self, fault: Fault) -> bool:
+        return await self._reload(fault, broken=True)
+
+    async def _reload(self, fault: Fault, *, broken: bool) -> bool:
+        host, life = self._host(fault), self._life(fault)
+        ready = life is not None and life.monitor is not None and life.monitor.ready.is_set()
+        if host in self._reloading or not ready or life is None:
+            return False
+        self._reloading.add(host)  # one change of a file at a time
+        try:
+            return await reload(self._world, host, life, fault, broken=broken)
+        finally:
+            self._reloading.discard(host)
 
     # -- Kafka
 

@@ -42,6 +42,9 @@ class Gateway:
         self._boots = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._session: Session | None = None
+        self._chance = world.chance.of(f"gateway/{name}")
+        self._told, self._gone = asyncio.Event(), asyncio.Event()  # Kafka has more; the session ended
+        world.kafka.on_append.append(self._appended)
 
     def start(self) -> None:
         self._boots += 1
@@ -65,8 +68,13 @@ class Gateway:
         if "mqtt" in roads:
             self._leave()
 
+    def _appended(self, topic: str, *_: object) -> None:
+        if topic in HEARD:
+            self._told.set()
+
     def _leave(self) -> None:
         session, self._session = self._session, None
+        self._gone.set()
         if session is not None:
             self.world.mqtt.leave(session, farewell=False)
 
@@ -76,7 +84,12 @@ class Gateway:
         kafka = self.world.kafka
         at = {topic: kafka.topics[topic].logs[0].end for topic in HEARD}
         while True:
-            await asyncio.sleep(LOOK_S)
+            if all(at[topic] == kafka.topics[topic].logs[0].end for topic in HEARD):
+                self._told.clear()
+                await self._told.wait()  # what nobody wrote is not looked for
+                await asyncio.sleep(self._chance.uniform(0.0, LOOK_S))
+            else:
+                await asyncio.sleep(LOOK_S)
             for topic in HEARD:
                 log = kafka.log(TopicPartition(topic, 0))
                 if log is None or not (kafka.up and log.leader) or "kafka" in self.cut:
@@ -93,6 +106,9 @@ class Gateway:
                 self._session = Session(self._heard_mqtt, self._lost)
                 broker.sessions.append(self._session)
                 broker.subscribe(self._session, FILTERS)
+            if self._session is not None:
+                self._gone.clear()
+                await self._gone.wait()
             await asyncio.sleep(AGAIN_S)
 
     def _heard_mqtt(self, topic: str, payload: bytes, retained: bool) -> None:
@@ -101,6 +117,7 @@ class Gateway:
 
     def _lost(self) -> None:
         self._session = None
+        self._gone.set()
 
     def _hear(self, raw: bytes) -> None:
         assert self.gate is not None

@@ -58,6 +58,8 @@ class Log:
         self.end += 1
 
     def read(self, offset: int, count: int) -> list[Record]:
+        if not self.records or offset > self.records[-1].offset:
+            return []
         first = bisect.bisect_left(self.records, offset, key=lambda record: record.offset)
         return self.records[first : first + count]
 
@@ -132,7 +134,8 @@ class Consumer:
         self._polled: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
         self.fetched: dict[TopicPartition, list[Record] | Exception] = {}
-        self.news = asyncio.Event()
+        self.has_news = False
+        self.waiter: asyncio.Future[None] = self.cluster.loop.create_future()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -185,15 +188,14 @@ class Consumer:
 
     async def _fetch(self) -> None:
         """Ask for all partitions, again and again, as long as nobody says stop."""
-        cluster = self.cluster
+        cluster, wait_s = self.cluster, 0.0
         while True:
-            await asyncio.sleep(cluster.delay_s())
+            await asyncio.sleep(wait_s + cluster.delay_s())
             if not cluster.up:
-                await asyncio.sleep(0.1)
+                wait_s = 0.1
                 continue
             brought = sum(self._fetch_one(partition) for partition in list(self._positions))
-            if not brought:
-                await asyncio.sleep(cluster.idle * cluster.chance.uniform(0.05, 0.1))  # the broker waits
+            wait_s = 0.0 if brought else cluster.idle * cluster.chance.uniform(0.05, 0.1)  # the broker waits
 
     def _fetch_one(self, partition: TopicPartition) -> int:
         log, position = self.cluster.log(partition), self._positions[partition]
@@ -209,8 +211,16 @@ class Consumer:
             chance = self.cluster.chance
             most = chance.choice((1, 2, 5, 20, 100, 700, FETCH_RECORDS_MAX))
             self.fetched[partition] = log.read(position, most)
-        self.news.set()
+        self.tell()
         return 1
+
+    def tell(self) -> None:
+        self.has_news = True
+        self.wake()
+
+    def wake(self) -> None:
+        if not self.waiter.done():
+            self.waiter.set_result(None)
 
     def take(self, partition: TopicPartition, records: list[Record]) -> Part:
         log = self.cluster.log(partition)
@@ -238,21 +248,24 @@ class Drain:
         self.fenced: dict[tuple[str, int], int] = {}  # offsets alone tell here of a log that was cut
 
     async def wait(self, timeout_s: float) -> None:
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._consumer.news.wait()
-        except TimeoutError:
-            pass
+        consumer = self._consumer
+        if not consumer.has_news:
+            consumer.waiter = self._consumer.cluster.loop.create_future()
+            timer = consumer.cluster.loop.call_later(timeout_s, consumer.wake)
+            try:
+                await consumer.waiter
+            finally:
+                timer.cancel()
 
     def wake(self) -> None:
-        self._consumer.news.set()
+        self._consumer.tell()
 
     def pending(self, partition: TopicPartition) -> bool:
         return partition in self._consumer.fetched
 
     def take(self, on_error: Callable[[TopicPartition, Exception], None]) -> list[Part]:
         consumer = self._consumer
-        consumer.news.clear()
+        consumer.has_news = False
         parts = []
         for partition in list(consumer.fetched):
             found = consumer.fetched.pop(partition)

@@ -12,22 +12,26 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from monitor.core.authority import Received, receive
+from monitor.core.envelope import Ignored
 from monitor.core.keyring import Keyring, PinnedKey, Role, Signer
 
 MONITORS: Final = ("monitor-1", "monitor-2")
 GATEWAYS: Final = ("gw-1", "gw-2", "gw-3")
 
 
-class Remembered(PinnedKey):
-    """A key that checks each signature once: everybody hears the same messages."""
+@functools.lru_cache(maxsize=2_000)
+def receive_once(raw: bytes, keyring: Keyring, site: str, env: str) -> Received | Ignored:
+    """What `receive` says, asked once of each message: every gateway hears the same ones, on two roads."""
+    return receive(raw, keyring, site, env)
 
-    def verifies(self, signature: bytes, signed: bytes) -> bool:
-        return _verifies(self.public, self.who, self.role, signature, signed)
+
+@functools.lru_cache(maxsize=2_000)
+def verify_once(key: PinnedKey, signature: bytes, signed: bytes) -> bool:
+    return _verifies(key, signature, signed)
 
 
-@functools.lru_cache(maxsize=20_000)
-def _verifies(public: bytes, who: str, role: Role, signature: bytes, signed: bytes) -> bool:
-    return PinnedKey(public, who, role).verifies(signature, signed)
+_verifies: Final = PinnedKey.verifies
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +58,4 @@ def keys() -> Keys:
         path.touch(mode=0o600)
         path.write_bytes(pem)
     (folder / "pinned.toml").write_text("\n".join(key.toml for key in pinned))
-    remembered = [Remembered(key.public, key.who, key.role) for key in pinned]
-    return Keys(folder, signers, Keyring(remembered))
+    return Keys(folder, signers, Keyring(pinned))

@@ -39,19 +39,30 @@ class Stuck(AssertionError):
 class VirtualLoop(asyncio.BaseEventLoop):
     """`time()` is simulated; it moves only when nothing is left to do now."""
 
-    _scheduled: list[Any]  # asyncio's own, which its stubs leave out
-    _ready: deque[Any]
-    _timer_cancelled_count: int
+    _ready: deque[Any]  # asyncio's own, which its stubs leave out
 
     def __init__(self) -> None:
         super().__init__()
         self.now_ns = 0
         self.steps = 0
         self._steps_here = 0
+        self._timers: list[
+            tuple[float, int, Any]
+        ] = []  # when, in which order of asking; not asyncio's: slower
+        self._asked = 0
         self._aside: dict[Any, deque[asyncio.Handle]] = {}
 
     def time(self) -> float:
         return self.now_ns / NS
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._asked += 1
+        heapq.heappush(self._timers, (when, self._asked, timer))
+        return timer
+
+    def _timer_handle_cancelled(self, handle: Any) -> None:
+        """It is passed over when its time comes."""
 
     def resume(self, process: Process) -> None:
         """What was put aside for a process that was stopped happens now, in its order."""
@@ -77,19 +88,20 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return promise
 
     def _run_once(self) -> None:
-        self._skip_cancelled()
-        if not self._ready:
-            if not self._scheduled:
+        timers, ready = self._timers, self._ready
+        while timers and timers[0][2]._cancelled:
+            heapq.heappop(timers)
+        if not ready:
+            if not timers:
                 raise Stuck("nothing is left to happen")
             # A nanosecond at least: a wait that floats round to nothing would be asked for again for ever.
-            self.now_ns = max(self.now_ns + 1, math.ceil(self._scheduled[0]._when * NS))
+            self.now_ns = max(self.now_ns + 1, math.ceil(timers[0][0] * NS))
             self._steps_here = 0
-        while self._scheduled and self._scheduled[0]._when <= self.time() + 1e-9:
-            handle = heapq.heappop(self._scheduled)
-            handle._scheduled = False
-            self._ready.append(handle)
-        for _ in range(len(self._ready)):
-            handle = self._ready.popleft()
+        now_s = self.time() + 1e-9
+        while timers and timers[0][0] <= now_s:
+            ready.append(heapq.heappop(timers)[2])
+        for _ in range(len(ready)):
+            handle = ready.popleft()
             if handle._cancelled:
                 continue
             process = handle._context.get(PROCESS)
@@ -103,11 +115,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
             handle._run()
         if self._steps_here > STEPS_MAX:
             raise Stuck(f"{STEPS_MAX} callbacks at one moment")
-
-    def _skip_cancelled(self) -> None:
-        while self._scheduled and self._scheduled[0]._cancelled:
-            heapq.heappop(self._scheduled)._scheduled = False
-            self._timer_cancelled_count -= 1
 
     def _write_to_self(self) -> None:
         """Nobody else's thread can wake us."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Mapping
 from contextvars import copy_context
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 from numpy.typing import NDArray
 
 from monitor.core.inputs import SourcePart
-from monitor.core.trail import Head, read_line
+from monitor.core.trail import Head
 from monitor.outside import Unreachable
 from monitor.serve import Monitor
 from tests.world.disk import Files, Mount
 from tests.world.loop import PROCESS
 from tests.world.mqtt import WILL_AFTER_S, Client
 from tests.world.outside import WorldOutside
+from tests.world.reloads import File, Taken
 
 if TYPE_CHECKING:
     from monitor.settings import Config
@@ -34,6 +36,7 @@ TOLD: Final = (
     "link.changed",
     "gap.marked",
 )
+HEAD: Final = re.compile(rb'\{"n":(\d+),.*,"hash":"([0-9a-f]{64})"\}', re.DOTALL)  # of a line of the trail
 SUPERVISED_S: Final = 1.0  # a monitor that ended is started anew after this
 
 
@@ -70,6 +73,8 @@ class Life:
         self.records: dict[tuple[str, int, int], deque[tuple[bytes, int]]] = {}
         self.parts: list[tuple[str, int]] = []  # by their numbers, as its trail names them
         self.monitor: Monitor | None = None
+        self.was_stopped = False
+        self.taken = Taken()
         self._clients: list[Client] = []
         context = copy_context()
         context.run(PROCESS.set, self)
@@ -135,7 +140,7 @@ class Life:
         self.over.set()
 
     def pause(self) -> None:
-        self.stopped = True
+        self.stopped = self.was_stopped = True
         for client in self._clients:
             session = client.session
             self.world.loop.call_later(WILL_AFTER_S, self._is_deaf, client, session)
@@ -176,18 +181,20 @@ class Life:
     def wrote(self, what: str, fields: Mapping[str, Any], head: Head) -> None:
         if self.alive:
             self.world.watch.line(self, what, fields, head)
+            self.taken.line(self, what, fields)
 
     def synced(self, name: str, data: bytes) -> None:
-        for raw in data.splitlines(keepends=True):
-            line = read_line(raw)
-            self.host.durable[line.n] = line.hash
+        for raw in data.splitlines():
+            number, digest = HEAD.fullmatch(raw).groups()  # type: ignore[union-attr]  # verified whole at the end
+            self.host.durable[int(number)] = digest.decode()
 
 
 class Host:
     """A machine that runs one monitor, and starts it again when it ends."""
 
-    def __init__(self, world: World, name: str, config: Config) -> None:
+    def __init__(self, world: World, name: str, config: Config, text: str) -> None:
         self.world, self.name, self.config = world, name, config
+        self.file = File(text)  # of the configuration
         self.files = Files(world.chance.of(f"disk/{name}"))
         self.step_ns = 0  # how far its wall clock is wrong
         self.durable: dict[int, str] = {}  # line -> hash, of all that was synced
@@ -209,6 +216,7 @@ class Host:
     async def run(self) -> None:
         while not self.ending:
             self.wait_s = SUPERVISED_S
+            self.file.put(self.file.first)
             life = Life(self, len(self.lives) + 1)
             self.lives.append(life)
             await life.over.wait()

@@ -32,10 +32,10 @@ from tests.world.pagers import Pagers
 from tests.world.plan import HEAL_S, Plan
 from tests.world.processes import Host, Life
 from tests.world.reference import Reference
+from tests.world.reloads import PATH
 from tests.world.verdict import judge
 from tests.world.watch import Watch
 
-START_NS: Final = 1_343_827_800 * SECOND  # 1 August 2012, 09:30 in New York
 SETTLE_S: Final = 5.0  # after the last event
 LATE_NS: Final = 15_000_000  # of an event in the reference
 
@@ -49,6 +49,7 @@ pinned_keys_file = "{folder}/pinned.toml"
 [pages]
 alertmanager_urls = ["http://pager"]
 [telemetry]
+session_start = "12:00"
 witnesses = ["parent_fill", "order_ack"]
 parented = [{{}}]
 [detectors.child_parent]
@@ -78,8 +79,12 @@ mode = "armed"
 # Not `sanity`: a night has a mark each 40 s, so that prices there are rightly stale.
 
 
+def text_of(issuer: str) -> str:
+    return CONFIG.format(site=SITE, issuer=issuer, folder=keys().folder, small=GROSS_OF_SMALL)
+
+
 def config_of(issuer: str) -> Config:
-    return load_text(CONFIG.format(site=SITE, issuer=issuer, folder=keys().folder, small=GROSS_OF_SMALL))
+    return load_text(text_of(issuer), PATH.format(issuer=issuer))
 
 
 @dataclass(slots=True)
@@ -103,10 +108,9 @@ class Outcome:
 class World:
     """Made for one run."""
 
-    start_ns = START_NS
-
     def __init__(self, plan: Plan) -> None:
         self.plan, self.chance = plan, Chance(plan.seed)
+        self.start_ns = plan.start_ns
         self.loop = VirtualLoop()
         self.failures: list[str] = []
         self.story: list[str] = []
@@ -128,20 +132,20 @@ class World:
             self.kafka.make(topic, parts)
         self.watch = Watch(self)
         self.faults = Faults(self)
-        end_ns = START_NS + int(plan.seconds * SECOND)
+        end_ns = self.start_ns + int(plan.seconds * SECOND)
         self.flow = Flow(
-            self.chance.of("flow"), START_NS, end_ns, plan.parts, plan.runaways, plan.pace_s,
+            self.chance.of("flow"), self.start_ns, end_ns, plan.parts, plan.runaways, plan.pace_s,
             int(HEAL_S * SECOND),
         )  # fmt: skip
         self.firm = Firm(self, self.flow.events(), self.chance.of("firm"))
-        self.hosts = [Host(self, name, config_of(name)) for name in MONITORS[: plan.monitors]]
+        self.hosts = [Host(self, name, config_of(name), text_of(name)) for name in MONITORS[: plan.monitors]]
         self.gateways = [Gateway(self, name) for name in GATEWAYS[: plan.gateways]]
         self._background: set[asyncio.Task[Any]] = set()
 
     # -- what everybody asks
 
     def now_ns(self) -> int:
-        return START_NS + self.loop.now_ns
+        return self.start_ns + self.loop.now_ns
 
     def host_of(self, issuer: str) -> Host:
         return next(host for host in self.hosts if host.name == issuer)
@@ -155,7 +159,10 @@ class World:
                 log = self.kafka.topics[topic].logs[partition]
                 first = log.read(positions.get((topic, partition), 0), 1)
                 if first:
-                    yield f"{topic}/{partition} is not read from {first[0].offset}", first[0].at_ns - START_NS
+                    yield (
+                        f"{topic}/{partition} is not read from {first[0].offset}",
+                        first[0].at_ns - self.start_ns,
+                    )
 
     # -- what is noted
 
