@@ -12,7 +12,7 @@ import functools
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -40,7 +40,7 @@ def _sources(file: Path, seen: set[Path]) -> set[Path]:
 def _imported(file: Path) -> tuple[Path, ...]:
     """A package's contents page counts only where a name comes from it, not on the way to a module."""
     sources: list[Path | None] = []
-    for node in _executed(ast.parse(file.read_bytes())):
+    for node in _executed(ast.parse(file.read_bytes()).body):
         if isinstance(node, ast.Import):
             sources += (_source(alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -49,12 +49,16 @@ def _imported(file: Path) -> tuple[Path, ...]:
     return tuple(source for source in sources if source is not None)
 
 
-def _executed(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes below one; what stands there for the type checker only, compiled code never sees."""
-    for below in ast.iter_child_nodes(node):
-        if not (isinstance(below, ast.If) and ast.unparse(below.test) == "TYPE_CHECKING"):
-            yield below
-            yield from _executed(below)
+def _executed(statements: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Statements, also inside others.  What stands there for the type checker only, compiled code never sees.
+
+    Expressions hold no import, and are nine tenths of a file: looking at them cost a start 0.1 s.
+    """
+    for each in statements:
+        if not (isinstance(each, ast.If) and ast.unparse(each.test) == "TYPE_CHECKING"):
+            yield each
+            for inside in ("body", "orelse", "finalbody", "handlers", "cases"):
+                yield from _executed(getattr(each, inside, ()))
 
 
 def _source(module: str) -> Path | None:

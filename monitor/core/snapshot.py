@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAGIC: Final = b"KNIGHTWATCH SNAPSHOT\n"
-VERSION: Final = 2  # 2: the ledger counts the orders of each attribution; sparse arrays; leaders' epochs
+# 3: dollars, ages and ids that come back have other columns.  After an older one the session is read anew.
+VERSION: Final = 3
 HEADER_BYTES_MAX: Final = 1 << 20
 SPARSE_SIZE_MIN: Final = 4_096
 SPARSE_SHARE: Final = 8  # sparse where at most one of so many is filled

@@ -10,12 +10,14 @@ def digest_of(tmp_path, monkeypatch):
     monkeypatch.setattr(kernel, "ROOT", tmp_path)
     files = {
         "loop.py": "from typing import TYPE_CHECKING\nfrom books import tables\nfrom books.index import mix\n"
-        "if TYPE_CHECKING:\n    from people import Person\n",
+        "if TYPE_CHECKING:\n    from people import Person\n"
+        "def later():\n    try:\n        import late\n    finally:\n        pass\n",
         "books/__init__.py": "from books.shell import Shell\n",
         "books/tables.py": "import units\nSIZE = 8\n",
         "books/index.py": "def mix(): ...\n",
         "books/shell.py": "class Shell: ...\n",
         "units.py": "UNIT = 1\n",
+        "late.py": "LATE = 1\n",
         "people.py": "class Person: ...\n",
     }
     (tmp_path / "books").mkdir()
@@ -32,7 +34,7 @@ def digest_of(tmp_path, monkeypatch):
     kernel._imported.cache_clear()
 
 
-@pytest.mark.parametrize("seen", ["loop", "books__tables", "books__index", "units"])
+@pytest.mark.parametrize("seen", ["loop", "books__tables", "books__index", "units", "late"])
 def test_what_it_imports_also_through_others_is_seen(digest_of, seen):
     assert digest_of() != digest_of(**{seen: "SIZE = 9\n"})
 

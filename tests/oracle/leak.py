@@ -117,7 +117,7 @@ class Leak:
                 self.bounds[self.view.names.text(0, int(row[ev.HOST]))] = int(row[ev.CLOCK_BOUND])
             code = int(p[po.ORDER])
             if kind == K.ORDER_SENT and code > 0:
-                self.orders[code] = self.begun(p, row)
+                self.orders[code] = self.begun(p, row, postings.batch.text)
             self.position[int(p[po.PAIR])] += int(p[po.POS]) + int(p[po.BASE])
             order = self.orders.get(code)
             if order is None or order.sent != p[po.SENT_AT]:
@@ -148,12 +148,14 @@ class Leak:
                 order.px = int(p[po.PX])
             order.qty = int(p[po.QTY])
 
-    def begun(self, p: Any, row: Any) -> Order:
+    def begun(self, p: Any, row: Any, text: Any) -> Order:
         names = self.view.names
         words: dict[str, str | None] = dict(self.view.ledger.attributes(int(p[po.WHO])))
         words["venue"] = names.text(VENUE, int(p[po.VENUE])) or None
         words["symbol"] = names.text(SYMBOL, int(p[po.SYMBOL])) or None
         words["side"] = SIDES[int(row[ev.SIDE])]
+        start, length = int(row[ev.PARENT_AT]) >> 8, int(row[ev.PARENT_AT]) & 255
+        words["parent"] = bytes(text[start : start + length]).decode() or None
         is_booked = not p[po.BITS] & (Note.CONDITIONAL | Note.PACKAGE)
         own = {(int(row[ev.ORDER_HI]), int(row[ev.ORDER_LO]))}
         return Order(
