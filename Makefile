@@ -40,8 +40,8 @@ real: setup  ## get the real servers that tests want (Kafka, mosquitto, Alertman
 bench: setup real  ## our figures beside the peers', measured in one run on this machine
 	@$(BIN)/python -m benchmarks
 
-soak: setup  ## the seeded world with fresh seeds, for HOURS (default 1): simulated hours, restarts, faults by kind
-	@$(BIN)/python -m tests.world --hours $(or $(HOURS),1)
+soak: setup  ## the seeded world with fresh seeds, for HOURS (default 1) on WORKERS processes (default 1): simulated hours
+	@$(BIN)/python -m tests.world --hours $(or $(HOURS),1) --workers $(or $(WORKERS),1)
 
 lock: setup  ## resolve requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --generate-hashes --no-header --group dev --python-version 3.11 pyproject.toml -o requirements.lock

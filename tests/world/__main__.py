@@ -7,21 +7,18 @@ when the run is ended before its time.
 from __future__ import annotations
 
 import argparse
-import gc
-import multiprocessing
 import secrets
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
-from tests.world.plan import EVERY, plan_of
-from tests.world.world import Outcome, run
+from tests.world.plan import EVERY
+from tests.world.sharing import alone, together
+from tests.world.world import Outcome
 
 TOTAL_EVERY_S = 300.0
-SEEDS_OF_A_PROCESS = 200  # then another takes its place: what leaks stays small
 STRETCHES = ("day", "long", "night")
 
 
@@ -51,7 +48,11 @@ def main() -> int:
             yield first + number
             number += 1
 
-    outcomes = _alone(seeds(), told.faults) if told.workers == 1 else _together(seeds(), told)
+    outcomes = (
+        alone(seeds(), told.faults)
+        if told.workers == 1
+        else together(seeds(), told.faults, told.workers, story=told.story)
+    )
     try:
         for outcome in outcomes:
             total.add(outcome)
@@ -67,44 +68,6 @@ def main() -> int:
     return int(total.failed > 0)
 
 
-def _alone(seeds: Iterator[int], faults: str | None) -> Iterator[Outcome]:
-    for seed in seeds:
-        yield one(seed, faults, story=True)
-
-
-def _together(seeds: Iterator[int], told: argparse.Namespace) -> Iterator[Outcome]:
-    """As they end; a seed is given out when a process is free, so that nothing waits at the end."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        told.workers, context, _ignore_signals, max_tasks_per_child=SEEDS_OF_A_PROCESS
-    ) as pool:
-        running: set[Future[Outcome]] = set()
-        more = True
-        while more or running:
-            while more and len(running) < told.workers:
-                seed = next(seeds, None)
-                more = seed is not None
-                if seed is not None:
-                    running.add(pool.submit(one, seed, told.faults, story=told.story))
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for each in done:
-                yield each.result()
-
-
-def _ignore_signals() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def one(seed: int, faults: str | None, *, story: bool) -> Outcome:
-    """One seed, whoever runs it."""
-    kinds = None if faults is None else [kind for kind in faults.split(",") if kind != "none"]
-    outcome = run(plan_of(seed, faults=kinds))
-    gc.freeze()  # what is left is the program: no collection looks at it again
-    if not story and not outcome.failures:
-        outcome.story.clear()
-    return outcome
-
-
 class Total:
     """Over all seeds, and by the stretch of each."""
 
@@ -112,6 +75,7 @@ class Total:
         self.seeds = self.failed = self.replayed = 0
         self.counts: Counter[tuple[str, str]] = Counter()  # (stretch, what)
         self.seconds = dict.fromkeys(STRETCHES, 0.0)
+        self.cpu_s = dict.fromkeys(STRETCHES, 0.0)
         self.faults: Counter[str] = Counter()
 
     @property
@@ -125,6 +89,7 @@ class Total:
         self.faults += outcome.faults
         stretch = outcome.plan.stretch
         self.seconds[stretch] += outcome.seconds
+        self.cpu_s[stretch] += outcome.cpu_s
         counted = {
             "seeds": 1, "events": outcome.events, "restarts": outcome.kills, "halts": outcome.halts,
             "faults": outcome.faults.total(),
@@ -144,7 +109,9 @@ class Total:
                 f"{self.counts[stretch, what]} {what}"
                 for what in ("seeds", "events", "restarts", "faults", "halts")
             )
-            lines.append(f"  {stretch}: {self.seconds[stretch] / 3_600:.2f} hours, {counts}")
+            lines.append(
+                f"  {stretch}: {self.seconds[stretch] / 3_600:.2f} hours in {self.cpu_s[stretch]:.0f} s of a processor, {counts}"
+            )
         faults = ", ".join(f"{kind} {count}" for kind, count in sorted(self.faults.items()))
         return "\n".join([*lines, f"faults: {faults or 'none'}"])
 

@@ -9,8 +9,8 @@ What a simulated hour is made of, by the stretch that a seed draws:
     night    30 min to 2 h, about one event a second and its last ten minutes as busy as a day where runaways
              begin, 500 ms; 15 faults an hour; every second one goes over midnight
 
-Half of the processor's time goes to days and long ones, and most of the hours are nights': the total says how
-many hours, events, restarts and faults were of which.  Nothing is left out of a night: the same engine, shell,
+Most of the hours are nights'.  The total says how many hours, events, restarts and faults were of which, and how
+much of a processor each took: days and long ones shall have half of it.  Nothing is left out of a night: the same engine, shell,
 clients and checkers, each lease and each line of the trail.
 """
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from unittest import mock
 
 import pytest
 
 from tests.world.__main__ import command_of
-from tests.world.plan import plan_of
+from tests.world.flow import SECOND
+from tests.world.plan import HEAL_S, MIDNIGHT_NS, plan_of
 from tests.world.world import Outcome, run
 
 FRESH_S = float(os.environ.get("KNIGHTWATCH_WORLD_S", "20"))
@@ -68,6 +72,66 @@ def test_the_same_seed_gives_the_same_trace_in_another_process_too():
     )
     assert there.stdout.strip() == here.digest
     assert run(plan_of(119, seconds=70)).digest != here.digest
+
+
+def test_a_configuration_that_changes_or_breaks_while_it_runs():
+    """Seed 875 loosens a limit while a halt of its detector is open."""
+    for kind in ("reload_good", "reload_broken"):
+        outcome = passed(run(plan_of(875, faults=[kind], seconds=70)), kind)
+        assert outcome.faults[kind]
+        assert outcome.halts
+
+
+@pytest.mark.parametrize(
+    ("seed", "kind", "what", "instead", "seen"),
+    [
+        (
+            875,
+            "reload_good",
+            "monitor.core.reload.in_force",
+            lambda _, new, __: (new, ()),
+            "under an open halt",
+        ),
+        (7, "reload_good", "monitor.core.reload.rebuilt", lambda old, *_: old, "by other settings"),
+        (875, "reload_broken", "monitor.core.engine.Engine._keep_policy", lambda *_: iter(()), "did not say"),
+    ],
+)
+def test_a_world_that_takes_a_configuration_wrongly_fails(seed, kind, what, instead, seen):
+    with mock.patch(what, instead):
+        outcome = run(plan_of(seed, faults=[kind], seconds=70))
+    assert any(seen in why for why in outcome.failures)
+
+
+def test_a_night_over_midnight():
+    plan = next(
+        plan for plan in map(plan_of, range(2_000)) if plan.stretch == "night" and is_over_midnight(plan)
+    )
+    short = replace(plan, seconds=HEAL_S + 30, start_ns=MIDNIGHT_NS - 20 * SECOND, faults=())
+    outcome = passed(run(short))
+    assert outcome.seconds > HEAL_S
+
+
+def is_over_midnight(plan):
+    return plan.start_ns < MIDNIGHT_NS < plan.start_ns + plan.seconds * SECOND
+
+
+def test_two_processes_share_the_seeds_and_each_seed_is_as_alone():
+    asked = [
+        sys.executable,
+        "-m",
+        "tests.world",
+        "--seed",
+        "118",
+        "--runs",
+        "2",
+        "--faults",
+        "none",
+        "--story",
+    ]
+    told = subprocess.run([*asked, "--workers", "2"], capture_output=True, text=True, check=True).stdout
+    alone = {run(plan_of(seed, faults=[])).digest[:16] for seed in (118, 119)}
+    assert set(re.findall(r"passed, trace (\w+)", told)) == alone
+    assert "2 seeds from 118: 0 failed" in told
 
 
 def test_a_world_in_which_a_halt_is_lost_fails():

@@ -103,6 +103,7 @@ class Outcome:
     story: list[str] = field(default_factory=list)
     halted: dict[Key, int] = field(default_factory=dict)  # what, and when (simulated)
     replayed: int = 0  # facts judged again from trails
+    cpu_s: float = 0.0  # of the processor that ran it
 
 
 class World:
