@@ -151,6 +151,11 @@ def told(payload: dict[str, Any], outcomes: list[RoadOutcome]) -> str:
         lines.append(f"  {one.road:<5}  {one.address}  {word}")
     if any(one.ok for one in outcomes):
         lines.append("`knightwatch status` says which gateways obeyed.")
+        if not any(one.ok for one in outcomes if one.road == "kafka"):  # monitors hear halts by Kafka only
+            lines.append(
+                "Kafka does not have it: a gateway that restarts will not know it.  Say it again when"
+            )
+            lines.append("Kafka is back; it is the same halt.")
     else:
         lines.append("No road took it.  Stop it at the gateway or the venue by hand, now.")
     return "\n".join(lines)

@@ -85,6 +85,14 @@ async def test_one_road_is_enough(brokers, monkeypatch):
     by_kafka, by_mqtt = await tightening.publish(made, person_halt(made), ANNA)
     assert (by_kafka.ok, by_mqtt.ok) == (True, False)
     assert "127.0.0.1:1" in by_mqtt.address
+    assert "Say it again" not in tightening.told(person_halt(made), [by_kafka, by_mqtt])
+
+
+def test_one_that_kafka_does_not_have_is_to_be_said_again():
+    """Monitors hear halts by Kafka: without it no state would tell a gateway that restarts."""
+    taken = tightening.RoadOutcome("mqtt", "m:1883", True, 0.01, "")
+    missed = tightening.RoadOutcome("kafka", "k:9092", False, 3.0, "no broker")
+    assert "Say it again" in tightening.told(person_halt(config()), [missed, taken])
 
 
 def test_no_road_is_said_aloud_and_is_69(tmp_path: Path, capsys, monkeypatch):
