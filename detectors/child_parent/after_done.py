@@ -22,7 +22,7 @@ from detectors.kernel import compiled, inlined
 def judge_late(t, p, rows, place, usd, n):
     """A child of a parent that may be done, or filled beyond its quantity."""
     at, m, q, limits = p[po.AT], t.parents[p[po.PARENT]], t.places[place], t.limits
-    is_late = _is_late(p, rows[p[po.ROW], ev.ARRIVAL], m, t.hosts, limits)
+    is_late = _is_late(p, m, t.hosts, limits)
     if not is_late and not is_overfilled(m, limits):
         return n
     rung, measured, limit = CLEAR, 0, 0
@@ -52,19 +52,15 @@ def judge_late(t, p, rows, place, usd, n):
 
 
 @inlined
-def _is_late(p, arrival, m, hosts, limits):
-    """Sent later than the parent's end, by more than clocks and the way between two systems explain.
-
-    It was not sent after it arrived: a host whose clock is fast says later than it was.
-    """
+def _is_late(p, m, hosts, limits):
+    """Sent later than the parent's end, by more than clocks and the way between two systems explain."""
     if not m[tb.P_FLAGS] & tb.DONE:
         return False
-    sent_at = min(p[po.AT], arrival) if arrival > 0 else p[po.AT]
     bound = 0
     for host in (p[po.HOST], m[tb.P_DONE_HOST]):
         told = hosts[host, tb.H_BOUND]
         bound = max(bound, told - 1 if told > 0 else limits[tb.L_CLOCK_BOUND])
-    return sent_at - m[tb.P_DONE_AT] > max(limits[tb.L_GRACE], limits[tb.L_BOUNDS] * bound)
+    return p[po.AT] - m[tb.P_DONE_AT] > max(limits[tb.L_GRACE], limits[tb.L_BOUNDS] * bound)
 
 
 @inlined

@@ -215,8 +215,7 @@ class ChildParent:
         if parent.done:
             bounds = [self.bounds.get(h, self.view.clock_bound_ns) for h in (int(p[po.HOST]), parent.done[1])]
             grace = max(self.s.after_done_grace_ns_min, self.s.after_done_grace_bounds_count * max(bounds))
-            arrival = int(row[ev.ARRIVAL]) or at  # nothing was sent after it arrived
-            is_late = min(at, arrival) > parent.done[0] + grace
+            is_late = at > parent.done[0] + grace
         if not is_late and not self.is_overfilled(parent):
             return
         rungs: list[tuple[int, int, int]] = [(0, 0, 1)]  # (rung, measured, limit)
