@@ -44,7 +44,7 @@ def actual(x, x64, x32, one):
     """The execution behind a correction's exec id; 0 if the ring has forgotten it."""
     while x > 0 and x32[x, t.X_STATE] & t.X_ALIAS:
         behind = x32[x, t.X_ORDER]
-        x = behind if is_older(behind, x, x64, one) else 0
+        x = behind if x32[x, t.X_STATE] & t.X_AHEAD or is_older(behind, x, x64, one) else 0
     return x
 
 

@@ -781,11 +781,13 @@ def _alias(rows, r, x, early_name, o32, x64, x32, x_index, one):
         return
     if rows[r, ev.EXEC_HI] == rows[r, ev.EXEC_REF_HI] and rows[r, ev.EXEC_LO] == rows[r, ev.EXEC_REF_LO]:
         return
-    if early_name != 0:
-        x32[early_name, t.X_STATE], x32[early_name, t.X_ORDER] = t.X_ALIAS, x
-    if early_name == 0 or not is_older(x, early_name, x64, one):  # else it would count as forgotten
+    other, ahead = early_name, 0
+    if other == 0:
         other = new_execution(rows[r, ev.EXEC_HI], rows[r, ev.EXEC_LO], x, o32, x64, x32, x_index, one)
-        x32[other, t.X_STATE], x32[other, t.X_ORDER] = t.X_ALIAS, x
+    elif not is_older(x, other, x64, one):
+        ahead = t.X_AHEAD
+    x32[other, t.X_STATE] = t.X_ALIAS | ahead
+    x32[other, t.X_ORDER] = x
 
 
 @compiled

@@ -76,6 +76,7 @@ X_SIDELESS: Final = 128  # X_STATE bit: nobody said the side; counted as a buy u
 X_LINKED: Final = 256  # X_STATE bit: it is in the list of its pair
 X_LEG: Final = 512  # X_STATE bit: of a leg, so booked also where its order is a package
 X_CHANGE: Final = 1024  # X_STATE bit: no execution but a dated change (X_QTY, signed) of execution X_ORDER
+X_AHEAD: Final = 2048  # X_STATE bit: of a name that was told before its execution, and is forgotten before it
 
 # Parents, int64 (HI, LO first) and int32.
 (P_HI, P_LO, P_QTY, P_BOOKED, P_CURSOR, P_TOUCHED_AT, P_SPARE, P_OLDER) = range(8)
