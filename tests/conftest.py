@@ -6,6 +6,10 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from monitor.edge.allocator import map_tables_apart
+
+map_tables_apart()  # engines come and go by the thousand: what they held goes back whole, as in the monitor
+
 pytest_plugins = ["tests.real.fixtures"]
 
 # Compiled code is slow at its first call only, and the machine is shared: no deadlines, no timed tests.

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from detectors.bounds import Bounds
 from detectors.contract import Level, every_detector, setting
-from detectors.ledger.tables import Bounds
 from monitor.core.policy import DetectorPolicy, Mode
 from monitor.settings import ConfigError, default_file, load, load_roads, load_text, sections
 from monitor.settings.families import limits_of, number_max, scope_of

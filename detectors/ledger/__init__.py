@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from detectors import names as nm
 from detectors import posting as po
+from detectors.bounds import Bounds
 from detectors.contract import Batch, Int64Array, Postings
 from detectors.ledger import tables as t
 from detectors.ledger.index import move
@@ -53,7 +54,7 @@ class Ledger:
         cold: bool = True,
         retain_ns: int = t.RETAIN_NS,
         scale: int = 1,
-        bounds: t.Bounds | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         """Open empty books.
 
@@ -62,7 +63,7 @@ class Ledger:
         out stays known.  `scale` divides the bounds (for tests of what is over them).
         """
         self.names = names
-        bounds = bounds or t.Bounds()
+        bounds = bounds or Bounds()
         i64, i32 = np.int64, np.int32
         orders, execs, parents = (n // scale for n in (bounds.orders, bounds.executions, bounds.parents))
         ids = orders * t.IDS_OF_ORDER

@@ -7,17 +7,13 @@ bound: it still counts in every total, it only has no name of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-# One live order: 56 + 52 bytes, its id 28, its place in the index 8: 144.  A million of them: 144 MB.
-# The busiest stream measured (Knight's day) has 2,020 orders a second; kept five minutes after they
-# are out that is 606,000.
-ORDERS_MAX: Final = 1 << 21
+from detectors.bounds import EXECUTIONS_MAX, ORDERS_MAX, PARENTS_MAX
+
+__all__ = ["EXECUTIONS_MAX", "ORDERS_MAX", "PARENTS_MAX"]
+
 IDS_OF_ORDER: Final = 2  # on average; one of CME's was replaced 332 times
-PARENTS_MAX: Final = 1 << 20  # 64 + 20 + 64 (text) + 64 (bookings) bytes: 212 MB when full
-# 92 bytes, its place in the index 8: 400 MB on Knight's day of 4 million; past 8 the oldest is forgotten.
-EXECUTIONS_MAX: Final = 1 << 23
 PAIRS_MAX: Final = 1 << 19  # (account, symbol)
 WHOS_MAX: Final = 1 << 18  # distinct attributions
 STREAMS_MAX: Final = 1 << 12  # numbered streams (source, host, boot, stream)
@@ -26,16 +22,6 @@ LINKS: Final = (1 << 31) - 1  # places in the lists of pairs; a list never spans
 SEQ_REMEMBERED: Final = 64  # numbers of a stream whose repetition is recognised
 BOOKINGS_REMEMBERED: Final = 8  # bookings of a parent whose repetition is recognised
 PARENT_TEXT_BYTES: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How many rows three of the tables have, each a power of two; an operator may say so."""
-
-    orders: int = ORDERS_MAX
-    executions: int = EXECUTIONS_MAX
-    parents: int = PARENTS_MAX
-
 
 RETAIN_NS: Final = 300 * 1_000_000_000  # an order that is out is known this much longer
 # Ids come back.  What is over since an earlier trade date, and so long ago, is not meant by its id any more.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from detectors.bounds import Bounds
 from detectors.contract import Int64Array, Level
-from detectors.ledger.tables import Bounds
 from monitor.core.baseline import Baseline
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from detectors.ledger.tables import Bounds
+from detectors.bounds import Bounds
 from monitor.core.policy import DetectorPolicy, Mode, Policy
 from monitor.settings.baseline import baseline_of, sessions_of
 

@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
+from detectors.bounds import EXECUTIONS_MAX, ORDERS_MAX, PARENTS_MAX
 from detectors.event import Kind, Source
-from detectors.ledger.tables import EXECUTIONS_MAX, ORDERS_MAX, PARENTS_MAX
 from monitor.settings.problems import nearest, shown
 
 WITNESSES: Final = ("parent_fill", "order_ack", "drop_copy")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from detectors import event as ev
+from detectors.bounds import Bounds
 from detectors.contract import Batch, Result
-from detectors.ledger.tables import Bounds
 from monitor.core.inputs import (
     LifeBegan,
     LinkChanged,

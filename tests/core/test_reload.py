@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.bounds import Bounds
 from detectors.contract import every_detector
-from detectors.ledger.tables import Bounds
 from monitor.core import commands as cmd
 from monitor.core.inputs import PolicyBroken, PolicyRead
 from monitor.core.policy import DetectorPolicy, Mode

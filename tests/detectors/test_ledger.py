@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors import posting as po
+from detectors.bounds import Bounds
 from detectors.ledger import Ledger
-from detectors.ledger.tables import N_LINKS, Bounds
+from detectors.ledger.tables import N_LINKS
 from detectors.names import Names
 from tests.desk import DAY, MS, SECOND, START, VENUES, Child, Desk
 from tests.oracle.compare import decoded, first_difference, told_by_ledger, told_by_oracle

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from detectors.contract import Postings, View
 
 UNIT: Final = 10**8
+TIMES_MAX: Final = 9e10  # more is said as this
 SECOND: Final = 10**9
 TICK: Final = SECOND // 10
 REARM: Final = SECOND
@@ -337,7 +338,7 @@ class ChildParent:
 
     def chain(self, p: Any, total: int) -> Iterator[Said]:
         _, first, crossing = self.chains[int(p[po.ORDER])]
-        at, usd, times = int(p[po.AT]), self.usd(total, self.price(p)), total / first
+        at, usd, times = int(p[po.AT]), self.usd(total, self.price(p)), min(total / first, TIMES_MAX)
         rung, limit = 0, self.s.chain_warn_times
         if times >= self.s.chain_warn_times:
             rung = WARN
