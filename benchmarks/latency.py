@@ -44,7 +44,7 @@ EVENTS_PER_S: Final = 10_000
 SLOT_S: Final = 0.005
 TURN_S: Final = 0.45  # a trial of ours, then one of the hop's
 SETUP_S: Final = 0.5  # parents are done so long before their children
-AHEAD: Final = ("chrt", "--reset-on-fork", "--rr", "1")  # as `deploy/systemd` has it; needs root
+NICE: Final = -10  # as `deploy/systemd` has it
 WARM_TRIALS: Final = 6
 ANSWER_S_MAX: Final = 5.0
 WIDE: Final = "1_000_000_000_000"
@@ -160,10 +160,8 @@ def _block(bed: Bed, name: str, trials: int) -> dict[str, list[float]]:
     log = configuration.with_name("monitor.log")
     with (
         running("-m", "benchmarks.latency", "background", servers, topic),
-        running("-m", "benchmarks.latency", "hop", servers, topic, ahead=AHEAD),
-        running(
-            "-c", "from monitor.cli import main; main()", "run", "-c", configuration, log=log, ahead=AHEAD
-        ),
+        running("-m", "benchmarks.latency", "hop", servers, topic, nice=NICE),
+        running("-c", "from monitor.cli import main; main()", "run", "-c", configuration, log=log, nice=NICE),
     ):
         try:
             assert sight.wait("lease", 120), log.read_text()[-2_000:]
@@ -233,11 +231,11 @@ def story(number: int) -> list[tuple[float, dict[str, Any]]]:
 
 
 @contextmanager
-def running(*words: object, log: Path | None = None, ahead: tuple[str, ...] = ()) -> Iterator[None]:
-    """A process of its own, ended behind us.  `ahead`: what gives it its priority."""
+def running(*words: object, log: Path | None = None, nice: int = 0) -> Iterator[None]:
+    """A process of its own, ended behind us.  A priority above ours needs root."""
     said = log.open("wb") if log else subprocess.DEVNULL
     process = subprocess.Popen(
-        [*ahead, sys.executable, *map(str, words)],
+        ["nice", "-n", str(nice), sys.executable, *map(str, words)],
         cwd=ROOT, stdout=said, stderr=subprocess.STDOUT,
     )  # fmt: skip
     try:
