@@ -1,12 +1,13 @@
 """Whether a halt is really obeyed: who must answer, who has, and what is done about who has not.
 
-    100 ms without an answer   send it again, on both roads
+    100 ms without an answer   send it again, on both roads; after that each 5 s, each minute after the first
     250 ms                     the metric counts it
       1 s                      page
       2 s                      one level up, for that gateway only
 
 Asked is who said in its hello that it can stop orders of that scope.  A halt that no gateway is known
-for waits for anybody: unknown is not obeyed.
+for waits for anybody: unknown is not obeyed.  It is sent until the answer comes, since an answer can be lost
+on its way as a halt can, and who gave it does not know.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any, Final
 from monitor.core.halts import level_of
 
 RESEND_NS: Final = 100_000_000
+AGAIN_NS: Final = 5_000_000_000
+SELDOM_NS: Final = 60_000_000_000  # after as long: who is down for a day costs a line of the trail a minute
 METRIC_NS: Final = 250_000_000
 PAGE_NS: Final = 1_000_000_000
 RAISE_NS: Final = 2_000_000_000
@@ -36,7 +39,7 @@ class Waiting:
     since_ns: int  # wall clock at the first tick after it was decided; 0 before
     missing: set[str]
     applied: set[str] = field(default_factory=set)
-    resent: bool = False
+    resend_ns: int = RESEND_NS  # the age at which it is sent again
     paged: bool = False
     raised: set[str] = field(default_factory=set)
 
@@ -109,12 +112,12 @@ class FollowUp:
             if not waiting.missing:
                 continue
             if waiting.since_ns == 0 or now_ns < waiting.since_ns:
-                waiting.since_ns = now_ns
+                waiting.since_ns, waiting.resend_ns = now_ns, RESEND_NS
                 continue
             age_ns = now_ns - waiting.since_ns
             missing = tuple(sorted(waiting.missing))
-            if age_ns >= RESEND_NS and not waiting.resent:
-                waiting.resent = True
+            if age_ns >= waiting.resend_ns:
+                waiting.resend_ns = age_ns + (AGAIN_NS if age_ns < SELDOM_NS else SELDOM_NS)
                 late.append(Late(waiting.payload, "resend", missing))
             if age_ns >= PAGE_NS and not waiting.paged:
                 waiting.paged = True
@@ -132,7 +135,7 @@ class FollowUp:
             waiting.since_ns + step
             for waiting in self.waiting.values()
             if waiting.missing
-            for step in (RESEND_NS, PAGE_NS, RAISE_NS)
+            for step in (waiting.resend_ns, PAGE_NS, RAISE_NS)
             if waiting.since_ns + step > now_ns
         ]
         return min(steps, default=None)

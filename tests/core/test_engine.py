@@ -278,7 +278,8 @@ def test_a_halt_that_no_gateway_answers_is_sent_again_and_pages():
     book >> wait(0.1) << Halt("host=a", again=True)
     book >> wait(0.8) << None
     book >> wait(0.1) << Page("NOT CONFIRMED host=a", "halt")
-    book >> wait(5) << None
+    book >> wait(4) << None
+    book >> wait(0.1) << Halt("host=a", again=True)
 
 
 def test_a_gateway_that_does_not_answer_is_raised_one_level_and_it_alone():

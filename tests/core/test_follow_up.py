@@ -26,11 +26,22 @@ def with_gateways(*names):
     return follow
 
 
-def test_the_deadlines_are_a_tenth_one_and_two_seconds_each_once():
+def test_the_deadlines_are_a_tenth_one_and_two_seconds():
     follow = with_gateways("g1", "g2")
     follow.sent(HALT)
     both = ("g1", "g2")
-    assert asked(follow, 9_000) == [(100, "resend", both), (1_000, "page", both), (2_000, "raise", both)]
+    assert asked(follow, 5_000) == [(100, "resend", both), (1_000, "page", both), (2_000, "raise", both)]
+
+
+def test_it_is_sent_each_five_seconds_until_the_answer_comes_and_each_minute_after_the_first():
+    follow = with_gateways("g1")
+    follow.sent(HALT)
+    sent = [at for at, what, _ in asked(follow, 200_000) if what == "resend"]
+    assert sent == [100, *range(5_100, 60_101, 5_000), 120_100, 180_100]
+    assert follow.due(10**18 - 1) == [], "the clock went back: it waits anew"
+    assert asked(follow, 200) == [(100, "resend", ("g1",))]
+    assert not follow.heard(ack("g1")).missing
+    assert asked(follow, 200_000) == []
 
 
 def test_only_who_has_not_answered_is_pressed():
@@ -96,7 +107,8 @@ def test_it_asks_to_be_woken_at_each_deadline():
     follow.due(10**18)
     assert follow.wake_at_ns(10**18) == 10**18 + 100 * MS
     assert follow.wake_at_ns(10**18 + 1_500 * MS) == 10**18 + 2_000 * MS
-    assert follow.wake_at_ns(10**18 + 3_000 * MS) is None
+    follow.due(10**18 + 3_000 * MS)
+    assert follow.wake_at_ns(10**18 + 3_000 * MS) == 10**18 + 8_000 * MS, "when it is sent again"
 
 
 def test_what_was_not_obeyed_is_followed_up_again_after_a_restart():
