@@ -80,6 +80,8 @@ class Drain:
         found = batches.read(unread._records, unread.next_fetch_offset)
         unread.next_fetch_offset = found.next_offset
         fetched._update_position()
+        # Its iterator, which nobody asked, holds it and so the fetched bytes, until garbage is looked for.
+        unread._records_iterator = None
         return Part(
             partition.topic,
             partition.partition,
