@@ -20,11 +20,13 @@ from detectors.halts import HaltsInForce
 from detectors.ledger import Ledger
 from detectors.names import Names
 from monitor.core.decode import warm_up as warm_up_decoding
+from monitor.edge.arrow_alone import leave_pandas_out
 from monitor.edge.kafka_in.scan import warm_up as warm_up_reading
 
 
 def warm_up(families: Iterable[str]) -> None:
     """Load the kernels of the frame and of these families, compiled if need be."""
+    leave_pandas_out()
     batch = warm_up_decoding()
     warm_up_reading()
     names = Names()

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import gc
 import time
 
 import numpy as np
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.consumer.fetcher import FetchError
+from aiokafka.consumer.fetcher import FetchError, PartitionRecords
 from aiokafka.errors import RecordTooLargeError
 
 from monitor.core.inputs import LinkChanged
@@ -164,6 +165,20 @@ async def test_both_ways_out_of_the_client_say_the_same(kafka, producer):
     assert times == [record.timestamp * 1_000_000 for record in expected]
     await theirs.stop()
     await ours.stop()
+
+
+async def test_a_fetch_is_let_go_when_it_is_read_and_not_when_garbage_is_looked_for(kafka, producer):
+    gc.collect()
+    gc.disable()
+    try:
+        async with reading(reader(kafka)) as facts:
+            for first in range(0, 200, 10):
+                await send(producer, first, 10)
+                await facts.until(lambda all_of=first + 10: len(facts.values()) == all_of)
+            held = sum(type(one) is PartitionRecords for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert held <= 2  # of twenty
 
 
 async def test_a_snapshot_says_where_to_begin_and_new_partitions_are_read_whole(kafka, producer):
