@@ -147,7 +147,7 @@ def _read(raw: bytes, policy: Policy) -> tuple[Engine, Mapping[str, Any], str]:
         known = {
             "bearings": Bearings.of(shell["bearings"]),
             "audit_lines": shell["audit_lines"],
-            "said": shell.get("said", {}),  # not in snapshots of earlier programs
+            "said": shell["said"],
         }
         return engine, known, str(state["engine"]["policy_digest"])
     except (ValueError, KeyError, TypeError, IndexError) as unfit:

@@ -15,7 +15,6 @@ class Halt:
 
     `payload` is the contract's, without the fields that only the shell knows: `issuer`,
     `boot`, `seq`, `issued_at`, `audit_head`.  `again` marks a re-publication of an open halt.
-    `only_gateway` raises the level for one gateway that did not acknowledge.
     """
 
     payload: Mapping[str, Any]

@@ -482,7 +482,7 @@ class Engine:
                 detector.restore(state.get(f"detectors/{name}", {}))
             except ValueError as unfit:
                 was_here = f"detectors/{name}" in state
-                failed = own.get("failed", {}).get(name)
+                failed = own["failed"].get(name)
                 absent = f"it had failed: {failed}" if failed else "it was not configured"
                 self.began_anew[name] = str(unfit) if was_here else absent
                 self.detectors[name] = self._families[name](detector.settings, self._view)
@@ -499,8 +499,7 @@ class Engine:
         self.sources.restore(own["sources"])
         self._stated_at, self._leased_at, self._saved_at = own["timers"]
         self.flow.judged()
-        if "flow" in state:  # else of an older life: a minute later all of it is known
-            self.flow.sent.restore(state["flow"]["sent"])
+        self.flow.sent.restore(state["flow"]["sent"])
         self._conflicts = int(self.ledger.one[ledger_tables.CONFLICTS])
 
 

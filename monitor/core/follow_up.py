@@ -163,7 +163,7 @@ class FollowUp:
                 0,
                 set(saved["missing"]),
                 set(saved["applied"]),
-                paged=saved.get("paged", False),  # not in snapshots of earlier programs
+                paged=saved["paged"],
             )
             for saved in state["waiting"]
         }

@@ -12,7 +12,6 @@ from detectors.contract import Level
 from detectors.scope import Scope
 
 OPEN_MAX: Final = 1_000  # 2 KB each; a firm with more scopes stopped than this is stopped as a whole
-CLOSED_REMEMBERED: Final = 10_000
 
 Payload = Mapping[str, Any]
 
