@@ -20,7 +20,7 @@ PR_SET_THP_DISABLE: Final = 41  # of Linux
 
 
 def map_tables_apart() -> None:
-    """Do so from now on, in small pages.  Elsewhere than on glibc nothing is done."""
+    """Do so from now on (glibc), and in small pages (Linux); what the platform does not know is left out."""
     libc = ctypes.CDLL(None)
     mallopt = getattr(libc, "mallopt", None)
     if mallopt is not None:
