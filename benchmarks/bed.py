@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TELEMETRY: Final = "trading.telemetry.v1"
 REFERENCE: Final = "trading.reference.v1"
+GATEWAY: Final = "gw-1"
 FAMILIES: Final = ("child_parent", "exposure", "fill_gap")
 PARTITIONS: Final = 4
 ROOT: Final = Path(__file__).parent.parent
@@ -51,7 +52,10 @@ class Bed:
         self.folder = folder
         self.kafka = Kafka(folder, nodes=nodes, jvm=JVM)
         self.mosquitto = Mosquitto(folder)
-        pinned = [keygen(folder / "monitor.key", "monitor-1", Role.MONITOR)]
+        pinned = [
+            keygen(folder / "monitor.key", "monitor-1", Role.MONITOR),
+            keygen(folder / "gateway.key", GATEWAY, Role.GATEWAY),
+        ]
         (folder / "pinned.toml").write_text("\n".join(key.toml for key in pinned))
 
     def __enter__(self) -> Self:

@@ -5,7 +5,8 @@
 
 Both run at the priority of our systemd unit and read the same four partitions with 10,000 events a second of clean
 flow in them, all the time; in turns one record more is for one of them.  This process reads the telemetry and both answers, and takes the time when it has each
-in hand.  A block is a fresh monitor; in each block at most as many halts are open as it has trials.
+in hand; then it acknowledges the halt as a gateway would, or it were sent again and again beside the next ones.  A block is a
+fresh monitor; in each block at most as many halts are open as it has trials.
 """
 
 from __future__ import annotations
@@ -30,10 +31,16 @@ from confluent_kafka import OFFSET_END, Consumer, Producer
 from confluent_kafka import TopicPartition as Place
 
 from benchmarks import flow
-from benchmarks.bed import PARTITIONS, ROOT, Bed, spread
+from benchmarks.bed import GATEWAY, PARTITIONS, ROOT, Bed, spread
+from detectors.contract import Level
+from detectors.scope import KINDS as STOPPABLE
+from detectors.scope import Scope
 from monitor.core.roads import COMMANDS, LEASES
 from monitor.edge.kafka_in import reader
 from monitor.edge.kafka_out.client import producer_of
+from monitor.edge.keys import load_signer
+from monitor.gateway.latches import NEVER, NO_RATE_CAP, Held
+from monitor.gateway.voice import Letter, Voice
 from monitor.serve import _settle_garbage
 
 if TYPE_CHECKING:
@@ -102,12 +109,38 @@ def quantile(ordered: list[float], share: float) -> float:
     return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
 
 
-class Sight:
-    """What this process has read, and when it had it in hand."""
+class Gateway:
+    """Says that it stops what a halt asks for, on Kafka, and stops nothing: no order comes to it."""
 
-    def __init__(self, bootstrap_servers: str, topic: str, site: str) -> None:
+    def __init__(self, bed: Bed, site: str) -> None:
+        signer = load_signer(bed.folder / "gateway.key")
+        self._voice = Voice(signer, GATEWAY, site=site, env="bench", boot=site)
+        self._producer = Producer({"bootstrap.servers": bed.kafka.bootstrap_servers, "linger.ms": 0})
+        self._say(self._voice.hello([{}], STOPPABLE, list(Level), time.time_ns(), cod=False))
+
+    def applied(self, payload: dict[str, Any]) -> None:
+        """Acknowledge it."""
+        level = Level[payload["level"].upper()]
+        held = Held(payload["halt_id"], Scope(), level, NO_RATE_CAP, NEVER, payload["event_ts"], live=True)
+        for letter in self._voice.acks(held, "applied", time.time_ns()):
+            self._say(letter)
+
+    def close(self) -> None:
+        self._producer.flush(5)
+
+    def _say(self, letter: Letter) -> None:
+        self._producer.produce(letter.road.kafka_topic, letter.envelope, key=letter.road.kafka_key)
+        self._producer.poll(0)
+
+
+class Sight:
+    """What this process has read, and when it had it in hand; halts are acknowledged after that."""
+
+    def __init__(self, bed: Bed, topic: str, site: str) -> None:
+        bootstrap_servers = bed.kafka.bootstrap_servers
         self.at: dict[str, float] = {}  # "tip/3", "halt/3", "hop/3", "lease" -> seconds
         self._site = site
+        self._gateway = Gateway(bed, site)
         self._stop = threading.Event()
         wanted = ((topic, 0), (COMMANDS, 0), (LEASES, 0), (HOP_OUT, 0))
         self._threads = [
@@ -120,6 +153,7 @@ class Sight:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        self._gateway.close()
 
     def wait(self, what: str, timeout_s: float) -> bool:
         until = time.monotonic() + timeout_s
@@ -147,6 +181,7 @@ class Sight:
                 return ""
             if topic == LEASES:
                 return "lease" if payload["status"] == "judging" else ""
+            self._gateway.applied(payload)
             return "halt/" + next(iter(payload["scope"].values()), "firm").rpartition("-")[2]
         return (message.key() or b"").decode()
 
@@ -155,7 +190,7 @@ def _block(bed: Bed, name: str, trials: int) -> dict[str, list[float]]:
     topic, servers = f"bench.telemetry.{name}", bed.kafka.bootstrap_servers
     bed.kafka.create_topic(topic, PARTITIONS)
     configuration = bed.configuration(name, limits=LIMITS, topic=topic)
-    sight = Sight(servers, topic, name)
+    sight = Sight(bed, topic, name)
     producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
     log = configuration.with_name("monitor.log")
     with (

@@ -93,7 +93,7 @@ def _life(bed: Bed, name: str, pager: Pager, stuck: Stuck, seconds: float, pairs
     flag = file.with_name("hung")
     monitor, port = begin(file, SICK.format(flag=str(flag)))
     place = Place(bed, pager, flag, port)
-    sight, producer = Sight(servers, topic, name), Producer({"bootstrap.servers": servers, "linger.ms": 0})
+    sight, producer = Sight(bed, topic, name), Producer({"bootstrap.servers": servers, "linger.ms": 0})
     phases: dict[str, list[dict[str, float]]] = {"calm": [], "stuck": []}
     try:
         with running("-m", "benchmarks.latency", "background", servers, topic):

@@ -135,7 +135,7 @@ def _question(breach: Breach) -> tuple[str, str, Scope]:
 
 def _within(narrow: Scope, wide: Scope) -> bool:
     """Whether all that one holds, the other holds.  That the firm holds all says nothing of a cause."""
-    return bool(wide.conditions) and set(wide.conditions) <= set(narrow.conditions)
+    return bool(wide.conditions) and all(one in narrow.conditions for one in wide.conditions)
 
 
 def _holds(scope: Scope, sender: Sender) -> bool:
