@@ -102,3 +102,26 @@ def sign_of(side):
     if side == 0:
         return 0
     return 1 if side == 1 else -1
+
+
+@inlined
+def of_execution(out, n, x, o64, o32, x32, x64, pair64, who64, p32, one):
+    """Attribute a posting to an execution, which remembers its own, over what its order says."""
+    if x32[x, t.X_ORDER] > 0:
+        of_order(out, n, x32[x, t.X_ORDER], o64, o32, who64, p32, one)
+    if x32[x, t.X_STATE] & 15 == t.X_UNBOOKED:
+        out[n, po.BITS] |= po.Note.PACKAGE
+    of_who(out, n, x32[x, t.X_WHO], who64)
+    sign = -1 if x32[x, t.X_STATE] & t.X_SELLS else 1
+    out[n, po.EXEC] = x
+    out[n, po.ORDER] = x32[x, t.X_ORDER] if x32[x, t.X_ORDER] > 0 else -1
+    out[n, po.PAIR] = x32[x, t.X_PAIR]
+    out[n, po.SYMBOL] = pair64[x32[x, t.X_PAIR], t.PAIR_SYMBOL]
+    out[n, po.ACCOUNT] = pair64[x32[x, t.X_PAIR], t.PAIR_ACCOUNT]
+    out[n, po.VENUE] = x32[x, t.X_VENUE]
+    out[n, po.SIGN] = sign
+    out[n, po.QTY] = x64[x, t.X_QTY]
+    out[n, po.PX] = x64[x, t.X_PX]
+    parent = still_parent(x32[x, t.X_PARENT], x32[x, t.X_DATE], p32)
+    of_parent(out, n, parent, out[n, po.SYMBOL], sign, p32, one)
+    return sign

@@ -181,3 +181,15 @@ def book(change, at, pair, pair64):
         pair64[pair, t.PAIR_BASE] -= change
         return -change
     return 0
+
+
+@inlined
+def link_to_pair(x, pair, x32, pair64, one):
+    """Enter an execution in its pair's list, once, where a later stated position looks for it."""
+    if x32[x, t.X_STATE] & t.X_LINKED:
+        return
+    x32[x, t.X_STATE] |= t.X_LINKED
+    one[t.N_LINKS] = 1 + one[t.N_LINKS] % (t.LINKS - 1)
+    x32[x, t.X_LINK] = one[t.N_LINKS]
+    x32[x, t.X_NEXT_PAIR] = pair64[pair, t.PAIR_LAST_EXEC]
+    pair64[pair, t.PAIR_LAST_EXEC] = x

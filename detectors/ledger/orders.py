@@ -8,6 +8,7 @@ that the same stream gives the same codes wherever it is cut.
 from __future__ import annotations
 
 from detectors import event as ev
+from detectors.event import Kind
 from detectors.kernel import inlined
 from detectors.ledger import tables as t
 from detectors.ledger.index import erase, place_of
@@ -164,3 +165,57 @@ def new_order(rows, r, at, o64, o32, id64, id32, id_index, x32, one):
     o32[order, t.VENUE] = rows[r, ev.VENUE]
     o32[order, t.PARENT] = -1
     return order
+
+
+@inlined
+def heard_of(rows, r, at, hi, lo, o64, o32, id64, id32, id_index, x32, one):
+    """The order that an event names; a placeholder if nobody announced it yet."""
+    order = find_order(hi, lo, rows[r, ev.SESSION], o32, id64, id32, id_index)
+    kind = rows[r, ev.KIND]
+    # What answers or fills an order a day after its end is about another one that had to come first.  A
+    # replace may re-open it, and its end may be told the next morning once more.
+    is_ioc = kind == Kind.ORDER_CANCEL and rows[r, ev.REASON_CLASS] == ev.ReasonClass.IOC
+    may_be_new = kind == Kind.FILL or Kind.ORDER_ACK <= kind <= Kind.ORDER_REJECT or is_ioc
+    if order < 0 or (may_be_new and is_yesterdays(rows, r, at, order, o64, o32)):
+        order = new_order(rows, r, at, o64, o32, id64, id32, id_index, x32, one)
+        name_order(order, hi, lo, o32, id64, id32, id_index, one)
+        retire(order, at, o64, o32, one)
+    return order
+
+
+@inlined
+def is_owner(rows, r, order, o32, who64):
+    """A router speaks for its own orders only; venues and drop copies speak for all."""
+    host = who64[o32[order, t.WHO], t.W_HOST]
+    stranger = rows[r, ev.HOST] != 0 and host != 0 and host != rows[r, ev.HOST]
+    return not (stranger and rows[r, ev.SOURCE] == ev.Source.ROUTER)
+
+
+@inlined
+def consume(order, quantity, at, o64, o32, one):
+    """Take an executed quantity off an order's leaves; returns the change of what is working."""
+    if order == 0:
+        return 0
+    o64[order, t.CONSUMED] += quantity
+    before = o64[order, t.WORKING]
+    o64[order, t.WORKING] = max(before - quantity, 0)
+    if o32[order, t.FLAGS] & t.ANNOUNCED and o64[order, t.CONSUMED] >= o64[order, t.QTY]:
+        o32[order, t.FLAGS] &= ~t.OPEN
+        retire(order, at, o64, o32, one)
+    o64[order, t.TOUCHED_AT] = at
+    return o64[order, t.WORKING] - before
+
+
+@inlined
+def rework(order, leaves, at, o64, o32, one):
+    """Give an order new leaves.  One that was cancelled or rejected stays out."""
+    flags = o32[order, t.FLAGS]
+    if flags & t.KILLED or not flags & t.ANNOUNCED:
+        return
+    if leaves > 0:
+        o32[order, t.FLAGS] |= t.OPEN
+    else:
+        o32[order, t.FLAGS] &= ~t.OPEN
+        retire(order, at, o64, o32, one)
+    if not flags & (t.CONDITIONAL | t.PACKAGE):
+        o64[order, t.WORKING] = max(leaves, 0)

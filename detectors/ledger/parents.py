@@ -99,3 +99,20 @@ def booked_before(parent, rows, r, p64, p_books):
     p_books[parent, p64[parent, t.P_CURSOR] % t.BOOKINGS_REMEMBERED] = h
     p64[parent, t.P_CURSOR] += 1
     return False
+
+
+@inlined
+def parent_named(rows, r, at, own, text, p64, p32, p_index, p_text, p_books, one):
+    """The parent that an order or a fill names, known or not; -1 if it names none.
+
+    One that ended on an earlier trade date is not meant where the id came back and the child came before
+    its parent; the `own` parent of a fill's order is meant all the same.
+    """
+    if rows[r, ev.PARENT_HI] == 0 and rows[r, ev.PARENT_LO] == 0:
+        return -1
+    parent = find_parent(rows, r, p64, p_index)
+    may_be_new = parent != own and has_ended(parent, p64, p32)
+    if parent == 0 or (may_be_new and is_over(rows, r, at, parent, p64, p32)):
+        return new_parent(rows, r, at, text, p64, p32, p_index, p_text, p_books, one)
+    p64[parent, t.P_TOUCHED_AT] = max(at, p64[parent, t.P_TOUCHED_AT])
+    return parent

@@ -106,4 +106,6 @@ CLOCK64: Final = 6
     OPEN_ORDERS, N_LINKS,
 ) = range(34)
 ONE_OFFS: Final = 34
+MOVING: Final = 1  # in TODO: executions of a late order are being moved
+CLOSING: Final = 2  # in TODO: day orders of a venue are being closed
 # fmt: on
