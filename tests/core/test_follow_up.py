@@ -1,6 +1,6 @@
 """Who must answer a halt, and what is done about who has not: resend, page, raise; for that gateway only."""
 
-from monitor.core.follow_up import GATEWAYS_MAX, NOBODY, FollowUp
+from monitor.core.follow_up import GATEWAYS_MAX, NOBODY, RESENDS_AT_ONCE, FollowUp
 
 MS = 1_000_000
 HALT = {"halt_id": "h", "level": "halt_new", "scope": {"host": "x"}}
@@ -42,6 +42,19 @@ def test_it_is_sent_each_five_seconds_until_the_answer_comes_and_each_minute_aft
     assert asked(follow, 200) == [(100, "resend", ("g1",))]
     assert not follow.heard(ack("g1")).missing
     assert asked(follow, 200_000) == []
+
+
+def test_of_a_thousand_that_are_due_each_look_sends_fifty_the_newest_first():
+    follow = with_gateways("g1")
+    for number in range(1_000):
+        follow.sent({**HALT, "halt_id": f"h{number}"})
+    looks = [
+        [late.payload["halt_id"] for late in follow.due(10**18 + at * MS) if late.what == "resend"]
+        for at in range(0, 2_101, 100)
+    ]
+    assert [len(sent) for sent in looks] == [0, *[RESENDS_AT_ONCE] * 20, 0]
+    assert set(looks[1]) == {f"h{number}" for number in range(950, 1_000)}
+    assert len({halt for sent in looks for halt in sent}) == 1_000
 
 
 def test_only_who_has_not_answered_is_pressed():
