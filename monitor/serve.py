@@ -423,8 +423,7 @@ class Monitor:
         self.tell(CommandSettled("page", key, road, outcome.ok, self.clock.now_ns(), outcome.detail))
 
     def _buried(self, count: int, outcome: KafkaOutcome) -> None:
-        if outcome.ok:
-            self.metrics.dead_letters("sent").inc(count)
+        self.metrics.dead_letters("sent" if outcome.ok else "lost").inc(count)
 
     def _will(self) -> Message:
         """What MQTT says when we are gone: blind of everything, signed now."""

@@ -117,7 +117,7 @@ class Metrics:
         self.dead_letters = Closed(
             counter(
                 "dead_letters",
-                "Broken records kept in the dead-letter topic, or lost for lack of room.",
+                "Broken records kept in the dead-letter topic, or lost: no room, or too large for a broker.",
                 "outcome",
             ),
             ("sent", "lost"),

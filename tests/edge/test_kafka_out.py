@@ -197,8 +197,11 @@ async def test_dead_letters_arrive_as_they_were_with_what_was_wrong(cluster):
 
 
 async def test_a_dead_letter_too_large_to_keep_is_cut_and_stands_before_nobody(cluster):
+    settled = []
     letters = DeadLetters(
-        {"bootstrap_servers": cluster.bootstrap_servers}, "risk.dlq.v1", on_settled=lambda *_: None
+        {"bootstrap_servers": cluster.bootstrap_servers},
+        "risk.dlq.v1",
+        on_settled=lambda count, outcome: settled.append((count, outcome.ok)),
     )
     async with running(letters):
         letters.submit(DeadLetterBytes(b"x" * 2_000_000, (("reason", b"too_large"),)))
@@ -206,6 +209,10 @@ async def test_a_dead_letter_too_large_to_keep_is_cut_and_stands_before_nobody(c
         letters.submit(DeadLetterBytes(b"small"))
         await until(lambda: letters.waiting == 0)
     assert letters.lost == 1
+    assert {ok: sum(count for count, is_ok in settled if is_ok is ok) for ok in (True, False)} == {
+        True: 2,
+        False: 1,
+    }, "the metric hears of both"
     found = await records(cluster.bootstrap_servers, "risk.dlq.v1", 2)
     assert {len(r.value) for r in found} == {900 * 1024, 5}
     assert ("cut_from_bytes", b"2000000") in max(found, key=lambda r: len(r.value)).headers

@@ -97,9 +97,12 @@ class DeadLetters:
         for letter in letters:
             heap.letters.popleft()
             heap.size_bytes -= len(letter.value)
-        self.lost += taken.count(False)
         if not heap.letters:
             self._more.clear()
+        lost = taken.count(False)
+        if lost:
+            self.lost += lost
+            self._on_settled(lost, Outcome(ok=False, latency_s=0.0, detail="no broker takes one so large"))
         self._on_settled(taken.count(True), Outcome(ok=True, latency_s=time.monotonic() - began_s))
 
     async def _one(self, producer: AIOKafkaProducer, letter: DeadLetterBytes) -> bool:
