@@ -1,7 +1,7 @@
 r"""The live shell: feeds the engine with what happens and performs what it says.
 
     Kafka records -> decode -> RecordsArrived \
-    100 ms ticks            -> TimePassed      >  Engine.handle  ->  Performer.perform
+    100 ms ticks            -> TimePassed      >  Engine.answers ->  Performer.perform
     both roads, verified    -> ...Said        /
 
 Judging runs on the loop's own thread, nothing awaits inside it, and each fact is in the audit
@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import signal
 import uuid
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -302,24 +303,36 @@ class Monitor:
             happened = self._certifying.explained(happened)
         self._do_the_rest()
         catching_up = self.engine.sequencer.is_catching_up
-        commands = self.engine.handle(happened)
+        commands = self.engine.answers(happened)
+        first = next(commands, None)
         catching_up = catching_up or self.engine.sequencer.is_catching_up
         what, fields = journal.line_of_fact(happened)
         if what == journal.ARRIVED and not catching_up:
             self._pending = journal.join(self._pending, fields["ranges"])
             for name in fields.keys() & {"holes", "withheld"}:
                 self._pending_more.setdefault(name, []).extend(fields[name])
-            if commands:
+            if first is not None:
                 self._flush()
         else:
             self._flush()
             self.performer.write(what, fields)
-        halts = 1 + max((at for at, one in enumerate(commands) if isinstance(one, Halt)), default=-1)
-        for command in commands[: halts or None]:
+        if first is not None:
+            self._do(itertools.chain((first,), commands))
+
+    def _do(self, commands: Iterator[Command]) -> None:
+        """Each when it is decided, to the first halt; then other halts; the rest when those have left."""
+        for command in commands:
             self.performer.perform(command)
-        if halts:
-            self._rest = commands[halts:]
-            self._tasks.create_task(self._let_halts_leave())
+            if isinstance(command, Halt):
+                break
+        else:
+            return
+        rest = list(commands)
+        halts = 1 + max((at for at, one in enumerate(rest) if isinstance(one, Halt)), default=-1)
+        for command in rest[:halts]:
+            self.performer.perform(command)
+        self._rest = rest[halts:]
+        self._tasks.create_task(self._let_halts_leave())
 
     async def _let_halts_leave(self) -> None:
         """What was commanded after a halt is done when that has left, or before the next fact is told."""

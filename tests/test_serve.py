@@ -27,7 +27,7 @@ async def world():
     monitor._facts, monitor._telling, monitor._rest = deque(), False, []
     monitor._pending, monitor._pending_more = [], {}
     monitor.engine = SimpleNamespace(
-        handle=lambda fact: answers.get(fact, []), sequencer=SimpleNamespace(is_catching_up=False)
+        answers=lambda fact: iter(answers.get(fact, [])), sequencer=SimpleNamespace(is_catching_up=False)
     )
     monitor.audit = SimpleNamespace(together=contextlib.nullcontext)
     monitor._certifying = SimpleNamespace(explained=lambda fact: fact)
@@ -54,6 +54,23 @@ async def test_what_is_commanded_after_a_halt_is_done_when_it_has_left(world):
     world.left.set()
     await turns()
     assert world.done == ["link.moved", NOTE, HALT, NOTE, PAGE]
+
+
+async def test_a_halt_has_left_before_what_is_said_of_it_is_decided(world):
+    def decided():
+        yield NOTE
+        yield HALT
+        world.done.append("the page is written")
+        yield PAGE
+        yield HALT
+        yield NOTE
+
+    world.answers[LINK] = decided()
+    world.tell(LINK)
+    assert world.done == ["link.moved", NOTE, HALT, "the page is written", PAGE, HALT]
+    world.left.set()
+    await turns()
+    assert world.done[-2:] == [HALT, NOTE]
 
 
 async def test_the_next_fact_finds_it_done(world):

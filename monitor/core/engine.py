@@ -118,37 +118,43 @@ class Engine:
 
     def handle(self, happened: Input) -> list[Command]:
         """Take one fact in; say what is to be done."""
+        return list(self.answers(happened))
+
+    def answers(self, happened: Input) -> Iterator[Command]:
+        """As `handle`, each command when it is decided: a halt need not wait for what is said of it.
+
+        Whoever asks takes all of them before the next fact is told.
+        """
         match happened:
             case RecordsArrived():
-                commands = list(self._judge_records(happened))
+                yield from self._judge_records(happened)
             case LifeBegan():
-                commands = list(self._begin_life(happened))
+                yield from self._begin_life(happened)
             case TimePassed():
-                commands = list(self._judge_time(happened))
+                yield from self._judge_time(happened)
             case OperatorSaid(payload=payload, people=people):
-                commands = list(self.loop.obey(payload, people))
+                yield from self.loop.obey(payload, people)
             case GatewaySaid(payload=payload):
-                commands = list(self.loop.hear_gateway(payload))
+                yield from self.loop.hear_gateway(payload)
                 self._hear_obedience(payload, happened)
             case PeerSaid(payload=payload):
-                commands = list(self.loop.join(payload))
+                yield from self.loop.join(payload)
             case CommandSettled():
-                commands = list(self.doubt.settled(happened))
+                yield from self.doubt.settled(happened)
             case LinkChanged():
-                commands = list(self.doubt.link(happened))
+                yield from self.doubt.link(happened)
             case ReadingStarted():
-                commands = list(self._begin(happened))
+                yield from self._begin(happened)
             case RecordsLost():
-                commands = list(self._mark_lost(happened))
+                yield from self._mark_lost(happened)
             case MessageRefused():
-                commands = list(self._suspect(happened))
+                yield from self._suspect(happened)
             case PolicyRead():
-                commands = list(self._change_policy(happened))
+                yield from self._change_policy(happened)
             case PolicyBroken():
-                commands = list(self._keep_policy(happened.problems))
+                yield from self._keep_policy(happened.problems)
             case _:
                 assert_never(happened)
-        return commands
 
     def wake_at_ns(self, now_ns: int) -> int:
         """When `TimePassed` is wanted at the latest, on the wall clock."""
