@@ -118,12 +118,16 @@ class Watch:
                 self._world.fail(f"{life.host.name} says judging {late_ns / SECOND:.1f} s into: {what}")
 
     def _queues(self, life: Life) -> None:
-        """What waits for a road is one message a halt, its ladder's steps, and the latest of each other kind."""
+        """What waits for a road is one message a halt, those raised for a gateway too, and the latest of each other kind.
+
+        A halt counts when a trail names it: with both roads down, none has reached anybody.
+        """
         roads = life.monitor.performer.roads if life.monitor is not None else None
         if roads is not None:
             most = max(roads.kafka.waiting, roads.mqtt.waiting)
-            if most > OTHERS_WAITING_MAX + len(self.halts):
-                self._world.fail(f"{life.host.name} has {most} messages waiting, of {len(self.halts)} halts")
+            halts = len(self.halts.keys() | set().union(*self._lines.values()))
+            if most > OTHERS_WAITING_MAX + halts:
+                self._world.fail(f"{life.host.name} has {most} messages waiting, of {halts} halts")
 
     # -- what a gateway holds
 
