@@ -4,9 +4,10 @@
     ours    `knightwatch run`, a process of its own: the record tips a breach, the halt is signed and sent
 
 Both run at the priority of our systemd unit and read the same four partitions with 10,000 events a second of clean
-flow in them, all the time; in turns one record more is for one of them.  This process reads the telemetry and both answers, and takes the time when it has each
-in hand; then it acknowledges the halt as a gateway would, or it were sent again and again beside the next ones.  A block is a
-fresh monitor; in each block at most as many halts are open as it has trials.
+flow in them, all the time; in turns one record more is for one of them.  This process reads the telemetry and both
+answers, and takes the time when it has each in hand; then it acknowledges the halt as a gateway would, or that would
+be sent again and again beside the next ones.  A block is a fresh monitor; in each block at most as many halts are open
+as it has trials.
 """
 
 from __future__ import annotations
