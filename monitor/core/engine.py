@@ -193,6 +193,7 @@ class Engine:
 
     def _begin_life(self, life: LifeBegan) -> Iterator[Command]:
         """Never empty and happy: what an earlier life knew and this one does not, somebody must hear of."""
+        self._begin_clock(life.at_ns)
         self.doubt.look_again(life.at_ns)
         begun = "the last snapshot that can be read" if life.restored else "the session's start"
         if not life.restored:
@@ -205,6 +206,19 @@ class Engine:
             self.doubt.forget(name)
             what = f"detector {name} knows nothing of before: {why}"
             yield self._page_self(f"began_anew/{name}", what, "detector_anew")
+
+    def _begin_clock(self, at_ns: int) -> None:
+        """An earlier life's clock was perhaps ahead: what it dated after our beginning, was at our beginning.
+
+        Or until that time is reached nothing would be late: no pause, no partition that stands, no lease.
+        """
+        self._wall_ns = min(self._wall_ns, at_ns)
+        if self._anchor is not None:
+            self._anchor = self._anchor[0], min(self._anchor[1], at_ns)
+        self._stated_at, self._leased_at, self._saved_at = (
+            min(then, at_ns) for then in (self._stated_at, self._leased_at, self._saved_at)
+        )
+        self.sources.begin_clock(at_ns)
 
     def _begin(self, started: ReadingStarted) -> Iterator[Command]:
         """A partition's reading begins; from the session's start, there is no past that we have not seen."""

@@ -259,6 +259,14 @@ class Sources:
 
     # -- memory
 
+    def begin_clock(self, at_ns: int) -> None:
+        """What an earlier life dated after this was at this time: its clock was ahead."""
+        for known in self._streams.values():
+            for hole in known.holes:
+                hole[2] = min(hole[2], at_ns)
+        for host in self._hosts.values():
+            host.window_at = min(host.window_at, at_ns)
+
     def snapshot(self) -> dict[str, Any]:
         return {
             "streams": [[list(key), known.next, known.holes] for key, known in self._streams.items()],

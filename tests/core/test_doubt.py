@@ -7,6 +7,7 @@ import numpy as np
 from detectors import event as ev
 from detectors.bounds import Bounds
 from detectors.contract import Batch, Result
+from monitor.core.commands import Save, State
 from monitor.core.inputs import (
     LifeBegan,
     LinkChanged,
@@ -205,6 +206,39 @@ def test_who_was_stopped_does_not_know_what_came_meanwhile():
     book >> TimePassed(book.now, (), stopped_at) << Lease("degraded")
     book >> unseen(0.1, 0)
     assert status(book) == "judging"
+
+
+def an_hour_back(book):
+    """Another life, whose clock is right: that of the life before was an hour ahead."""
+    book >> crash_and_restore()
+    book.now -= 3_600 * SECOND
+    book >> LifeBegan(restored=True, unreadable=(), lived_before=True, at_ns=book.now)
+    book >> unseen(0.1, 0)
+    assert status(book) == "judging"
+
+
+def test_who_was_stopped_knows_it_though_an_earlier_life_had_its_clock_ahead():
+    book = a_book()
+    an_hour_back(book)
+    stopped_at = book.now
+    book.now += 10 * SECOND
+    book >> TimePassed(book.now, (), stopped_at)
+    assert status(book) == "degraded"
+
+
+def test_a_partition_that_stands_blinds_though_an_earlier_life_had_its_clock_ahead():
+    book = a_book()
+    an_hour_back(book)
+    book >> "P2" >> wait(0.1) >> wait(2, lagging=(0,)) << Page("partition 0 does not advance", "self")
+    assert status(book) == "blind"
+
+
+def test_state_and_snapshots_are_not_kept_back_by_a_clock_that_was_ahead():
+    book = a_book()
+    an_hour_back(book)
+    book >> wait(31)
+    assert book.of(Save)
+    assert book.of(State)
 
 
 def test_a_certificate_that_ends_soon_is_a_page_with_its_date_and_no_doubt():

@@ -70,6 +70,15 @@ def test_a_hole_is_said_once_after_five_seconds_and_is_healed_when_its_numbers_c
     assert desk.reasons() == []
 
 
+def test_a_hole_that_an_earlier_life_saw_with_its_clock_ahead_is_said_in_time():
+    desk = Desk()
+    desk.say(number(1), number(3))
+    desk.wait(-3_600)
+    desk.sources.begin_clock(desk.now)
+    desk.wait(5)
+    assert desk.gaps() == [(2, 3)]
+
+
 def test_a_hole_that_heals_in_time_is_nobodys_business():
     desk = Desk()
     desk.say(number(1), number(3), number(2))

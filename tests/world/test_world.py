@@ -20,7 +20,7 @@ from tests.world.world import Outcome, run
 
 FRESH_S = float(os.environ.get("KNIGHTWATCH_WORLD_S", "20"))
 # Seeds that once failed (tests/TRACK_RECORD.md).
-ONCE_FAILED = (116, 118, 440790210752, 956126598473)
+ONCE_FAILED = (116, 118, 440790210752, 956126598473, 989165865866)
 
 
 def passed(outcome: Outcome, faults: str | None = None) -> Outcome:
