@@ -25,7 +25,7 @@ from tests.world.chance import Chance
 from tests.world.flow import RUNAWAYS
 
 HEAL_S: Final = 45.0  # of running without faults at the end
-NIGHTS: Final = 0.1  # of the seeds: hours in which hardly anything is traded
+NIGHTS: Final = 0.2  # of the seeds: hours in which hardly anything is traded
 LONG: Final = 0.1
 NIGHT_FAULTS: Final = (0, 5, 10, 20, 40)  # an hour
 DAY_START_NS: Final = 1_343_827_800_000_000_000  # 1 August 2012, 09:30 in New York
