@@ -130,10 +130,11 @@ class Outside:
         on_delivered: Callable[[str, MqttOutcome], None],
         will: Callable[[], Message],
         present: Callable[[], Iterable[Message]],
+        on_unheard: Callable[[], None],
     ) -> MqttOut:
         return MqttOut(
             self._mqtt, topics, now_ns=self.clock.now_ns, on_link=on_link, on_delivered=on_delivered,
-            will=will, present=present,
+            will=will, present=present, on_unheard=on_unheard,
         )  # fmt: skip
 
     def dead_letters(self, on_settled: Callable[[int, KafkaOutcome], None]) -> DeadLetters:

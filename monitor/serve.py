@@ -183,7 +183,8 @@ class Monitor:
         kafka_out = outside.kafka_out(self.tell, self._delivered_kafka)
         # Halts we hear by Kafka: a listener on MQTT would hide from us that nobody else listens.
         acks = f"risk/v1/{quote(config.site, safe='')}/ack/+"
-        mqtt = outside.mqtt([acks], self.tell, self._delivered_mqtt, self._will, self._present)
+        unheard = self.metrics.messages_unheard.inc
+        mqtt = outside.mqtt([acks], self.tell, self._delivered_mqtt, self._will, self._present, unheard)
         dead, pagers = outside.dead_letters(self._buried), outside.pagers(self._paged)
         self.performer = Performer(
             site=config.site,

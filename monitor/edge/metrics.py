@@ -130,6 +130,9 @@ class Metrics:
         self.lag_records = PerPartition(
             gauge("lag_records", "Records that are there and not read.", "topic", "partition"), topics
         )
+        self.messages_unheard = counter(
+            "messages_unheard", "Acknowledgements that came over MQTT and found no room to wait in."
+        )
         self.link_up = Closed(gauge("link_up", "1 while a broker answers.", "link"), LINKS)
 
         # what is decided

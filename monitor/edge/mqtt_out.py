@@ -93,7 +93,8 @@ class MqttOut:
     """`publish()` or `post()` from anywhere, `read()` for what is heard, `run()` beside them.
 
     `will` makes the Last Will's message at each connect, `present` what is to be said at once
-    after one: the state, which the broker may have lost.
+    after one: the state, which the broker may have lost.  `on_unheard` is called for each message
+    that came while as many as there is room for waited to be read.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class MqttOut:
         will: Callable[[], Message] | None = None,
         present: Callable[[], Iterable[Message]] = tuple,
         link: str = "mqtt",
+        on_unheard: Callable[[], None] = lambda: None,
     ) -> None:
         self._broker = broker
         self._subscribe = tuple(subscribe)
@@ -116,6 +118,7 @@ class MqttOut:
         self._will = will
         self._present = present
         self._link = link
+        self._on_unheard = on_unheard
         self._up: dict[str, bool] = {}
         self._version = aiomqtt.ProtocolVersion.V5
         self._spoken = False  # with this version: then it is not the version that fails
@@ -124,7 +127,6 @@ class MqttOut:
         self._flights: dict[int, Letter] = {}  # packet id -> what it carries, on this connection
         self._heard: asyncio.Queue[Message] = asyncio.Queue(HEARD_MAX)
         self._probe: tuple[Message, asyncio.Future[None]] | None = None
-        self.lost = 0  # heard, but nobody read in time
 
     @property
     def waiting(self) -> int:
@@ -216,7 +218,7 @@ class MqttOut:
         try:
             self._heard.put_nowait(message)
         except asyncio.QueueFull:
-            self.lost += 1
+            self._on_unheard()
 
     # -- the connection
 

@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from monitor.durable import sync_folder
 from monitor.failpoints import failpoint
 
 # 1,024 partitions, each with a range and a name of 256 bytes at most; pages that nobody writes cost nothing.
@@ -175,6 +176,7 @@ class Suspects:
             os.fsync(file.fileno())
         failpoint("suspects.before_rename")
         half.rename(path)
+        sync_folder(self._folder)
         failpoint("suspects.after_rename")
 
 

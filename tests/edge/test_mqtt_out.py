@@ -7,6 +7,7 @@ import time
 import aiomqtt
 import pytest
 
+from monitor.edge import mqtt_out
 from monitor.edge.embedded import EmbeddedMqtt
 from monitor.edge.mqtt_out import Broker, Message, MqttOut
 from tests.real.proxy import Proxy
@@ -86,6 +87,21 @@ async def test_halts_go_out_and_acknowledgements_come_in_through_a_broker_of_mqt
         await gw.publish("risk/v1/demo/ack/gw-1", b"applied", qos=1)
         await until(lambda: Message("risk/v1/demo/ack/gw-1", b"applied") in out.heard)
         assert out.ups("mqtt_in") == [True]
+
+
+async def test_an_acknowledgement_that_finds_no_room_is_counted(monkeypatch):
+    monkeypatch.setattr(mqtt_out, "HEARD_MAX", 1)
+    unheard = []
+    async with EmbeddedMqtt() as broker, gateway(broker.port) as gw:
+        out = Out(broker.port, on_unheard=lambda: unheard.append(1))
+        running_alone = asyncio.ensure_future(out.mqtt.run())  # and nobody reads
+        await until(lambda: out.ups("mqtt_in") == [True])
+        await gw.publish("risk/v1/demo/ack/gw-1", b"kept", qos=1)
+        await gw.publish("risk/v1/demo/ack/gw-1", b"no room", qos=1)
+        await until(lambda: unheard == [1])
+        assert (await anext(out.mqtt.read())).payload == b"kept"
+        running_alone.cancel()
+        await asyncio.gather(running_alone, return_exceptions=True)
 
 
 async def test_of_a_topic_only_the_latest_waits_and_nobody_waits_past_the_deadline():

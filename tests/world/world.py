@@ -39,7 +39,7 @@ from tests.world.watch import Watch
 
 SETTLE_S: Final = 5.0  # after the last event
 LATE_NS: Final = 15_000_000  # of an event in the reference
-IDLE_MAX: Final = 3.5  # with the rarest delay, and an upkeep, an answer still comes within the second that is no silence
+IDLE_MAX: Final = 3.5  # with the rarest delay and an upkeep an answer still comes within a second: no silence
 
 CONFIG: Final = """\
 site = "{site}"

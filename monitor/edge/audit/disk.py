@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from monitor.core.trail import LINE_BYTES_MAX, BadLine, Head, Line, read_line
+from monitor.durable import sync_folder
 from monitor.failpoints import failpoint
 
 NO_LINE: Final = Head()
@@ -134,14 +135,7 @@ class Disk:
             self._file, self._good = file, 0
         self._dirty = True
         failpoint("audit.new_file")
-        self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_folder(self.folder)
 
     def _find(self) -> Found:
         torn: list[dict[str, Any]] = []

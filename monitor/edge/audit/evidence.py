@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from monitor.durable import sync_folder
 from monitor.failpoints import failpoint
 
 RECORDS_MAX: Final = 10_000  # of one halt
@@ -48,6 +49,7 @@ def write_evidence(
         os.fsync(file.fileno())
     failpoint("evidence.before_rename")
     half.rename(folder / name)
+    sync_folder(folder)  # a line of the trail is about to name it
     failpoint("evidence.after_rename")
     kept = min(len(records), RECORDS_MAX)
     return {

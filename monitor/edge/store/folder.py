@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from monitor.durable import sync_folder
 from monitor.failpoints import failpoint
 
 KEPT: Final = 3
@@ -46,7 +47,7 @@ class Folder:
         failpoint("store.before_rename")
         half.rename(path)
         failpoint("store.before_dirsync")
-        self._sync()
+        sync_folder(self._folder)
         failpoint("store.before_prune")
         self._prune()
         failpoint("store.after_prune")
@@ -67,13 +68,6 @@ class Folder:
         """The number of the newest: one of a clock that was set back since must not be taken for older."""
         numbers = (path.stem.removeprefix("snapshot-") for path in snapshots_in(self._folder))
         return next((int(number) for number in numbers if NUMBER.fullmatch(number)), -1)
-
-    def _sync(self) -> None:
-        handle = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
     def _prune(self) -> None:
         """What three newer ones stand for, what a crash left half, and what was set aside long ago."""
