@@ -284,13 +284,13 @@ def running(*words: object, log: Path | None = None, nice: int = 0) -> Iterator[
             process.kill()
 
 
-def background(bootstrap_servers: str, topic: str) -> None:
+def background(bootstrap_servers: str, topic: str, events_per_s: int = EVENTS_PER_S) -> None:
     """Clean flow at its pace, until somebody ends us."""
     producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 1})
-    events = flow.events(1 << 40, time.time_ns())
+    events = flow.events(1 << 40, time.time_ns(), 1_000_000_000 // events_per_s)
     began, told = time.monotonic(), 0
     while True:
-        due = int((time.monotonic() - began) * EVENTS_PER_S)
+        due = int((time.monotonic() - began) * events_per_s)
         for _ in range(due - told):
             key, ts, value = next(events)
             producer.produce(topic, value, partition=key % PARTITIONS, timestamp=ts // 1_000_000)
@@ -324,9 +324,9 @@ async def hop(bootstrap_servers: str, topic: str) -> None:
                     await producer.send(HOP_OUT, record.value, key=b"hop" + record.key[3:])
 
 
-def main(which: str, bootstrap_servers: str, topic: str) -> None:
+def main(which: str, bootstrap_servers: str, topic: str, events_per_s: str = str(EVENTS_PER_S)) -> None:
     if which == "background":
-        background(bootstrap_servers, topic)
+        background(bootstrap_servers, topic, int(events_per_s))
     else:
         asyncio.run(hop(bootstrap_servers, topic))
 

@@ -1,10 +1,12 @@
 """What hangs beside the judging, and what it costs the judging: a scrape, a pager, a disk, MQTT.
 
-    calm | stuck   stuck | calm   ...    phases of one monitor's life, so that a pair shares machine and memory
+    one    stuck for a minute | calm               two monitors, each with a pager, a disk and an MQTT broker
+    two    calm               | stuck ...          of its own, judge the same events at the same time
 
-Each phase: clean flow at its pace, and a breach a second; from the event that tips it, readable at the broker, to
-its halt, readable there.  Told are medians of the phases and of the ratios of neighbours: 1.05 is the most that is
-asked.  The rate is what was judged of the flow; processor time an event shows what a fixed pace hides.
+A breach a second tips both: from the event, readable at the broker, to each one's halt, readable there.  What the
+machine does meanwhile falls on both, so a trial's ratio is free of it; who is stuck changes in turns, so that
+neither's place counts.  Told are the medians of ratios: 1.05 is the most that is asked.  What a stuck monitor wastes
+its calm neighbour would share: processor time an event is told beside it.
 """
 
 from __future__ import annotations
@@ -19,33 +21,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 from confluent_kafka import Producer
 
 from benchmarks.bed import PARTITIONS, Bed
-from benchmarks.latency import (
-    EVENTS_PER_S,
-    HOP_OUT,
-    LIMITS,
-    SETUP_S,
-    WARM_TRIALS,
-    Sight,
-    quantile,
-    running,
-    stamped,
-    story,
-)
+from benchmarks.latency import HOP_OUT, LIMITS, SETUP_S, WARM_TRIALS, Sight, quantile, running, stamped, story
 from benchmarks.soak import begin, look
+from tests.real.mosquitto import Mosquitto
 
+EVENTS_PER_S: Final = 2_000  # two monitors, a broker and this process on two cores, and nobody waits for one
 TRIAL_S: Final = 1.0
-ANSWER_S_MAX: Final = 10.0
 SETTLE_S: Final = 3.0  # what waited goes out, connections are made again: neither calm nor stuck
 SCRAPES: Final = 8
 NEAR: Final = 0.1
 WARM_TRIALS_MAX: Final = 60
+DRAWS: Final = 2_000
 SICK: Final = """\
 import os, time
 _fsync = os.fsync
@@ -57,16 +52,17 @@ os.fsync = sick
 """
 
 
-def run(seconds: float = 20, pairs: int = 3) -> dict[str, Any]:
-    """Each fault in `pairs` of phases of so many seconds."""
-    with tempfile.TemporaryDirectory() as folder, Bed(Path(folder)) as bed, _pager() as pager:
+def run(seconds: float = 60, pairs: int = 1) -> dict[str, Any]:
+    """Each fault for so many seconds in each of the two, `pairs` times."""
+    with tempfile.TemporaryDirectory() as folder, Bed(Path(folder)) as bed:
         bed.kafka.create_topic(HOP_OUT)
         return {
             "asked": 1.05,
             "seconds": seconds,
             "pairs": pairs,
+            "background_events_per_s": EVENTS_PER_S,
             **{
-                name: _life(bed, name, pager, stuck, seconds, pairs)
+                name: _fault(bed, name, stuck, seconds, pairs)
                 for name, stuck in {
                     "scrape": _stuck_scrape, "pager": _stuck_pager, "disk": _stuck_disk, "mqtt": _stuck_mqtt,
                 }.items()
@@ -74,69 +70,130 @@ def run(seconds: float = 20, pairs: int = 3) -> dict[str, Any]:
         }  # fmt: skip
 
 
+@dataclass
 class Place:
-    """What of one monitor may be made to hang."""
+    """One monitor, and what of it may be made to hang."""
 
-    def __init__(self, bed: Bed, pager: Pager, flag: Path, port: int) -> None:
-        self.bed, self.pager, self.flag, self.port = bed, pager, flag, port
+    process: subprocess.Popen[bytes]
+    port: int
+    sight: Sight
+    pager: Pager
+    mosquitto: Mosquitto
+    flag: Path
+    log: Path
+
+
+@dataclass
+class Turn:
+    """One monitor stuck, the other calm: of each trial how long both took, and what an event cost them."""
+
+    stuck_ms: list[float]
+    calm_ms: list[float]
+    stuck_cpu_us: float
+    calm_cpu_us: float
+    lost: int
+
+    @property
+    def ratios(self) -> list[float]:
+        return [stuck / calm for stuck, calm in zip(self.stuck_ms, self.calm_ms, strict=True)]
 
 
 Stuck = Callable[[Place], AbstractContextManager[None]]
 
 
-def _life(bed: Bed, name: str, pager: Pager, stuck: Stuck, seconds: float, pairs: int) -> dict[str, Any]:
+def _fault(bed: Bed, name: str, stuck: Stuck, seconds: float, pairs: int) -> dict[str, Any]:
     topic, servers = f"bench.stuck.{name}", bed.kafka.bootstrap_servers
     bed.kafka.create_topic(topic, PARTITIONS)
-    file = bed.configuration(name, limits=LIMITS, topic=topic)
-    with file.open("a") as more:
-        more.write(f'[pages]\nalertmanager_urls = ["{pager.url}"]\n')
-    flag = file.with_name("hung")
-    monitor, port = begin(file, SICK.format(flag=str(flag)))
-    place = Place(bed, pager, flag, port)
-    sight, producer = Sight(bed, topic, name), Producer({"bootstrap.servers": servers, "linger.ms": 0})
-    phases: dict[str, list[dict[str, float]]] = {"calm": [], "stuck": []}
-    try:
-        with running("-m", "benchmarks.latency", "background", servers, topic):
-            assert sight.wait("lease", 120), file.with_name("monitor.log").read_text()[-2_000:]
-            number = _warmed(producer, topic, sight, monitor, port)
-            for which in itertools.chain.from_iterable(map(_pair, range(pairs))):
-                time.sleep(SETTLE_S)
-                before = look(monitor, port)
-                with stuck(place) if which == "stuck" else contextlib.nullcontext():
-                    until_s, first = time.monotonic() + seconds, number
-                    while time.monotonic() < until_s:
-                        _trial(producer, topic, number, sight)
-                        number += 1
-                    sight.wait(f"halt/{number - 1}", ANSWER_S_MAX)
-                    phases[which].append(_phase(before, look(monitor, port), sight, range(first, number)))
-    finally:
-        sight.close()
-        monitor.terminate()
-        monitor.wait(30)
-    return _compared(phases)
+    producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
+    with contextlib.ExitStack() as stack:
+        places = [stack.enter_context(_place(bed, f"{name}-{which}", topic)) for which in ("one", "two")]
+        stack.enter_context(running("-m", "benchmarks.latency", "background", servers, topic, EVENTS_PER_S))
+        number = _warmed(producer, topic, places)
+        turns = []
+        for turn in range(2 * pairs):
+            ill, well = places[turn % 2], places[1 - turn % 2]
+            time.sleep(SETTLE_S)
+            before = [look(place.process, place.port) for place in (ill, well)]
+            with stuck(ill):
+                until_s, first = time.monotonic() + seconds, number
+                while time.monotonic() < until_s:
+                    _trial(producer, topic, number, places)
+                    number += 1
+                after = [look(place.process, place.port) for place in (ill, well)]
+            turns.append(_turn(range(first, number), ill.sight, well.sight, before, after))
+    return _said(turns)
 
 
-def _pair(number: int) -> tuple[str, str]:
-    """In turns, so that what drifts favours neither."""
-    return ("stuck", "calm") if number % 2 else ("calm", "stuck")
+def _turn(
+    numbers: range, ill: Sight, well: Sight, before: list[dict[str, float]], after: list[dict[str, float]]
+) -> Turn:
+    """The tip's time is one reader's for both: what remains is what lies between the two halts."""
+    seen = [n for n in numbers if f"halt/{n}" in ill.at and f"halt/{n}" in well.at and f"tip/{n}" in well.at]
+    stuck_ms, calm_ms = (
+        [(sight.at[f"halt/{n}"] - well.at[f"tip/{n}"]) * 1e3 for n in seen] for sight in (ill, well)
+    )
+    cpu_us = [
+        (now["cpu_s"] - was["cpu_s"]) * 1e6 / (now["events"] - was["events"])
+        for was, now in zip(before, after, strict=True)
+    ]
+    return Turn(stuck_ms, calm_ms, *cpu_us, lost=len(numbers) - len(seen))
 
 
-def _warmed(producer: Producer, topic: str, sight: Sight, monitor: subprocess.Popen[bytes], port: int) -> int:
-    """Until the flow is judged at its pace; returns how many trials that took."""
-    before = look(monitor, port)
+def _said(turns: list[Turn]) -> dict[str, Any]:
+    stuck = [ms for turn in turns for ms in turn.stuck_ms]
+    calm = [ms for turn in turns for ms in turn.calm_ms]
+    return {
+        "trials": len(stuck),
+        "lost": sum(turn.lost for turn in turns),
+        "stuck_ms": {"p50": statistics.median(stuck), "p99": quantile(sorted(stuck), 0.99)},
+        "calm_ms": {"p50": statistics.median(calm), "p99": quantile(sorted(calm), 0.99)},
+        "ratio": _ratio([turn.ratios for turn in turns]),
+        "ratio_interval": _interval([turn.ratios for turn in turns]),
+        "ratio_cpu": statistics.geometric_mean(turn.stuck_cpu_us / turn.calm_cpu_us for turn in turns),
+    }
+
+
+@contextmanager
+def _place(bed: Bed, site: str, topic: str) -> Iterator[Place]:
+    """A monitor that runs, reading the topic."""
+    (folder := bed.folder / f"servers-{site}").mkdir()
+    with _pager() as pager, Mosquitto(folder) as mosquitto:
+        file = bed.configuration(site, limits=LIMITS, topic=topic)
+        ours, theirs = (f"port = {one.port}\n" for one in (mosquitto, bed.mosquitto))
+        alertmanager = f'[pages]\nalertmanager_urls = ["{pager.url}"]\n'
+        file.write_text(file.read_text().replace(theirs, ours) + alertmanager)
+        flag = file.with_name("hung")
+        sight = Sight(bed, topic, site)
+        process, port = begin(file, SICK.format(flag=str(flag)))
+        try:
+            yield Place(process, port, sight, pager, mosquitto, flag, file.with_name("monitor.log"))
+        finally:
+            sight.close()
+            process.terminate()
+            process.wait(30)
+
+
+def _warmed(producer: Producer, topic: str, places: list[Place]) -> int:
+    """Until both judge the flow at its pace; returns how many trials that took."""
+    for place in places:
+        assert place.sight.wait("lease", 120), place.log.read_text()[-2_000:]
+    before = [look(place.process, place.port) for place in places]
     for number in itertools.count():
-        _trial(producer, topic, number, sight)
-        after = look(monitor, port)
-        rate = (after["events"] - before["events"]) / (after["at_s"] - before["at_s"])
-        if number >= WARM_TRIALS and abs(rate / EVENTS_PER_S - 1) < NEAR:
+        _trial(producer, topic, number, places)
+        after = [look(place.process, place.port) for place in places]
+        rates = [
+            (now["events"] - was["events"]) / (now["at_s"] - was["at_s"])
+            for was, now in zip(before, after, strict=True)
+        ]
+        if number >= WARM_TRIALS and all(abs(rate / EVENTS_PER_S - 1) < NEAR for rate in rates):
             return number + 1
-        assert number < WARM_TRIALS_MAX, f"{rate:.0f} events/s are judged of {EVENTS_PER_S}"
+        assert number < WARM_TRIALS_MAX, f"{rates} events/s are judged of {EVENTS_PER_S}"
         before = after
     raise AssertionError("counting has no end")
 
 
-def _trial(producer: Producer, topic: str, number: int, sight: Sight) -> None:
-    """One breach, and its halt awaited, for at most the trial's time."""
+def _trial(producer: Producer, topic: str, number: int, places: list[Place]) -> None:
+    """One breach, and the halts of both awaited, for at most the trial's time."""
     began_s = time.monotonic()
     *before, (_, last) = story(number)
     for after_s, record in before:
@@ -146,43 +203,21 @@ def _trial(producer: Producer, topic: str, number: int, sight: Sight) -> None:
     time.sleep(max(0.0, began_s + SETUP_S - time.monotonic()))
     producer.produce(topic, stamped(last), key=f"tip/{number}", partition=0)
     producer.flush(5)
-    sight.wait(f"halt/{number}", TRIAL_S)
+    for place in places:
+        place.sight.wait(f"halt/{number}", max(0.0, began_s + TRIAL_S - time.monotonic()))
     time.sleep(max(0.0, began_s + TRIAL_S - time.monotonic()))
 
 
-def _phase(
-    before: dict[str, float], after: dict[str, float], sight: Sight, numbers: range
-) -> dict[str, float]:
-    events = after["events"] - before["events"]
-    taken = sorted(
-        (sight.at[f"halt/{n}"] - sight.at[f"tip/{n}"]) * 1e3 for n in numbers if f"halt/{n}" in sight.at
-    )
-    return {
-        "halts": len(taken),
-        "lost": len(numbers) - len(taken),
-        "p50_ms": quantile(taken, 0.5),
-        "p99_ms": quantile(taken, 0.99),
-        "judged_per_s": events / (after["at_s"] - before["at_s"]),
-        "cpu_us_an_event": (after["cpu_s"] - before["cpu_s"]) * 1e6 / events,
-    }
+def _ratio(turns: list[list[float]]) -> float:
+    """What all turns say together: a place that is always slower is so once above and once below."""
+    return statistics.geometric_mean(statistics.median(ratios) for ratios in turns)
 
 
-def _compared(phases: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    figures = ("p50_ms", "p99_ms", "judged_per_s", "cpu_us_an_event")
-    return {
-        **{
-            which: {figure: statistics.median(phase[figure] for phase in found) for figure in figures}
-            for which, found in phases.items()
-        },
-        "halts_lost": sum(phase["lost"] for found in phases.values() for phase in found),
-        "ratios": {
-            figure: statistics.median(
-                stuck[figure] / calm[figure]
-                for calm, stuck in zip(phases["calm"], phases["stuck"], strict=True)
-            )
-            for figure in figures
-        },
-    }
+def _interval(turns: list[list[float]]) -> list[float]:
+    """Nine tenths of the ratios that these trials, drawn again, would give."""
+    chance = Random(1)
+    drawn = sorted(_ratio([chance.choices(turn, k=len(turn)) for turn in turns]) for _ in range(DRAWS))
+    return [round(quantile(drawn, share), 3) for share in (0.05, 0.95)]
 
 
 # -- what hangs
@@ -221,11 +256,11 @@ def _stuck_disk(place: Place) -> Iterator[None]:
 @contextmanager
 def _stuck_mqtt(place: Place) -> Iterator[None]:
     """A broker that stands still: its connections are open, and nobody answers."""
-    place.bed.mosquitto.server.freeze()
+    place.mosquitto.server.freeze()
     try:
         yield
     finally:
-        place.bed.mosquitto.server.thaw()
+        place.mosquitto.server.thaw()
 
 
 class Pager:

@@ -15,9 +15,15 @@ from monitor.core.inputs import ReadingStarted, RecordsArrived, SourcePart, Time
 from monitor.core.policy import Policy
 from tests.world.flow import Key, Told
 
+DAY_NS = 86_400_000_000_000
+
 
 def key_of(payload: Any) -> Key:
     return payload["detector"], payload["reason_code"], Scope.of(payload["scope"]).text
+
+
+def trade_date(payload: Any) -> str:
+    return str(payload["event_ts"] // DAY_NS)
 
 
 class Reference:
@@ -28,6 +34,7 @@ class Reference:
         self._decoder = Decoder(self.engine.names)
         self._offsets: dict[int, int] = {}
         self.halts: dict[Key, str] = {}
+        self.ids: dict[tuple[Key, str], str] = {}  # each day has a halt of its own: (cause, trade date) -> id
         self.at_ns: dict[Key, int] = {}
         self.breaches: set[tuple[str, str, str, str]] = set()
         self._now_ns, self._tick_ns = 0, tick_ns
@@ -74,6 +81,7 @@ class Reference:
             if isinstance(command, Halt) and not command.again and "gateway" not in command.payload["scope"]:
                 key = key_of(command.payload)
                 self.halts.setdefault(key, command.halt_id)
+                self.ids.setdefault((key, trade_date(command.payload)), command.halt_id)
                 self.at_ns.setdefault(key, self._now_ns)
             elif isinstance(command, Record) and command.what == "breach.seen":
                 fields = command.fields

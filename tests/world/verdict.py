@@ -81,7 +81,7 @@ def _in_time(world: World, reference: Reference) -> None:
 
 def _same_ids(world: World, reference: Reference) -> None:
     for (key, date), ids in world.watch.ids.items():
-        known = reference.halts.get(key)
+        known = reference.ids.get((key, date))
         if len(ids) > 1:
             world.fail(f"{key} of day {date} has {len(ids)} ids: {sorted(i[:8] for i in ids)}")
         elif known is not None and known not in ids:

@@ -15,7 +15,7 @@ from monitor.core.roads import ACKS, COMMANDS, LEASES, STATES
 from tests.world.flow import Key
 from tests.world.gateways import SITE
 from tests.world.keys import keys
-from tests.world.reference import key_of
+from tests.world.reference import key_of, trade_date
 
 if TYPE_CHECKING:
     from monitor.core.trail import Head
@@ -142,7 +142,3 @@ class Watch:
         for halt_id, _ in held.keys() - gateway.levels.keys():
             self.reached.setdefault((halt_id, gateway.name), self._world.loop.now_ns)
         gateway.levels = held
-
-
-def trade_date(payload: Mapping[str, Any]) -> str:
-    return str(payload["event_ts"] // (86_400 * SECOND))
