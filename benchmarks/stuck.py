@@ -3,10 +3,10 @@
     one    stuck for a minute | calm               two monitors, each with a pager, a disk and an MQTT broker
     two    calm               | stuck ...          of its own, judge the same events at the same time
 
-A breach a second tips both: from the event, readable at the broker, to each one's halt, readable there.  What the
-machine does meanwhile falls on both, so a trial's ratio is free of it; who is stuck changes in turns, so that
-neither's place counts.  Told are the medians of ratios: 1.05 is the most that is asked.  What a stuck monitor wastes
-its calm neighbour would share: processor time an event is told beside it.
+Again and again a breach tips both: from the event, readable at the broker, to each one's halt, readable there.  What
+the machine does meanwhile falls on both, and which of them it serves first is chance; who is stuck changes in turns,
+so that neither's place counts.  Told are the medians of a trial's ratio: 1.05 is the most that is asked.  What a stuck
+monitor wastes, its calm neighbour would suffer too: processor time an event is told of each.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from benchmarks.soak import begin, look
 from tests.real.mosquitto import Mosquitto
 
 EVENTS_PER_S: Final = 2_000  # two monitors, a broker and this process on two cores, and nobody waits for one
-TRIAL_S: Final = 1.0
+TRIAL_S: Final = 1.3  # not a second: what a dead road says of a halt after that would fall on the next one
 SETTLE_S: Final = 3.0  # what waited goes out, connections are made again: neither calm nor stuck
 SCRAPES: Final = 8
 NEAR: Final = 0.1
