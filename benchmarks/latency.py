@@ -45,7 +45,7 @@ from monitor.gateway.voice import Letter, Voice
 from monitor.serve import _settle_garbage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HOP_OUT: Final = "bench.hop"
 EVENTS_PER_S: Final = 10_000
@@ -54,6 +54,7 @@ TURN_S: Final = 0.45  # a trial of ours, then one of the hop's
 SETUP_S: Final = 0.5  # parents are done so long before their children
 NICE: Final = -10  # as `deploy/systemd` has it
 WARM_TRIALS: Final = 6
+DRAWS: Final = 2_000
 ANSWER_S_MAX: Final = 5.0
 WIDE: Final = "1_000_000_000_000"
 # Three kinds of breach in turn: three siblings of one kind within 5 s would be one cause, and widen.
@@ -94,15 +95,22 @@ def run(trials: int = 40, blocks: int = 8) -> dict[str, Any]:
     }
 
 
-def interval(ours: list[list[float]], hop: list[list[float]], draws: int = 2_000) -> list[float]:
+def interval(ours: list[list[float]], hop: list[list[float]]) -> list[float]:
     """Nine tenths of the ratios of p99 that these blocks, drawn again, would give: how far to trust one."""
-    chance = Random(1)
-    ratios = []
-    for _ in range(draws):
+
+    def ratio(chance: Random) -> float:
         drawn = chance.choices(range(len(ours)), k=len(ours))
         tails = [quantile(sorted(itertools.chain(*(one[n] for n in drawn))), 0.99) for one in (ours, hop)]
-        ratios.append(tails[0] / tails[1])
-    return [round(quantile(sorted(ratios), share), 2) for share in (0.05, 0.95)]
+        return tails[0] / tails[1]
+
+    return nine_tenths(ratio)
+
+
+def nine_tenths(draw: Callable[[Random], float]) -> list[float]:
+    """Between which two values nine tenths of what is drawn lie; the same each time."""
+    chance = Random(1)
+    drawn = sorted(draw(chance) for _ in range(DRAWS))
+    return [round(quantile(drawn, share), 3) for share in (0.05, 0.95)]
 
 
 def quantile(ordered: list[float], share: float) -> float:

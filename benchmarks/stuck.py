@@ -24,13 +24,23 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from random import Random
 from typing import Any, Final
 
 from confluent_kafka import Producer
 
 from benchmarks.bed import PARTITIONS, Bed
-from benchmarks.latency import HOP_OUT, LIMITS, SETUP_S, WARM_TRIALS, Sight, quantile, running, stamped, story
+from benchmarks.latency import (
+    HOP_OUT,
+    LIMITS,
+    SETUP_S,
+    WARM_TRIALS,
+    Sight,
+    nine_tenths,
+    quantile,
+    running,
+    stamped,
+    story,
+)
 from benchmarks.soak import begin, look
 from tests.real.mosquitto import Mosquitto
 
@@ -40,7 +50,6 @@ SETTLE_S: Final = 3.0  # what waited goes out, connections are made again: neith
 SCRAPES: Final = 8
 NEAR: Final = 0.1
 WARM_TRIALS_MAX: Final = 60
-DRAWS: Final = 2_000
 SICK: Final = """\
 import os, time
 _fsync = os.fsync
@@ -82,6 +91,10 @@ class Place:
     flag: Path
     log: Path
 
+    def look(self) -> dict[str, float]:
+        """What it says of itself now."""
+        return look(self.process, self.port)
+
 
 @dataclass
 class Turn:
@@ -113,13 +126,13 @@ def _fault(bed: Bed, name: str, stuck: Stuck, seconds: float, pairs: int) -> dic
         for turn in range(2 * pairs):
             ill, well = places[turn % 2], places[1 - turn % 2]
             time.sleep(SETTLE_S)
-            before = [look(place.process, place.port) for place in (ill, well)]
+            before = [place.look() for place in (ill, well)]
             with stuck(ill):
                 until_s, first = time.monotonic() + seconds, number
                 while time.monotonic() < until_s:
                     _trial(producer, topic, number, places)
                     number += 1
-                after = [look(place.process, place.port) for place in (ill, well)]
+                after = [place.look() for place in (ill, well)]
             turns.append(_turn(range(first, number), ill.sight, well.sight, before, after))
     return _said(turns)
 
@@ -177,10 +190,10 @@ def _warmed(producer: Producer, topic: str, places: list[Place]) -> int:
     """Until both judge the flow at its pace; returns how many trials that took."""
     for place in places:
         assert place.sight.wait("lease", 120), place.log.read_text()[-2_000:]
-    before = [look(place.process, place.port) for place in places]
+    before = [place.look() for place in places]
     for number in itertools.count():
         _trial(producer, topic, number, places)
-        after = [look(place.process, place.port) for place in places]
+        after = [place.look() for place in places]
         rates = [
             (now["events"] - was["events"]) / (now["at_s"] - was["at_s"])
             for was, now in zip(before, after, strict=True)
@@ -215,9 +228,7 @@ def _ratio(turns: list[list[float]]) -> float:
 
 def _interval(turns: list[list[float]]) -> list[float]:
     """Nine tenths of the ratios that these trials, drawn again, would give."""
-    chance = Random(1)
-    drawn = sorted(_ratio([chance.choices(turn, k=len(turn)) for turn in turns]) for _ in range(DRAWS))
-    return [round(quantile(drawn, share), 3) for share in (0.05, 0.95)]
+    return nine_tenths(lambda chance: _ratio([chance.choices(turn, k=len(turn)) for turn in turns]))
 
 
 # -- what hangs

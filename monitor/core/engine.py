@@ -210,7 +210,7 @@ class Engine:
     def _begin_clock(self, at_ns: int) -> None:
         """An earlier life's clock was perhaps ahead: what it dated after our beginning, was at our beginning.
 
-        Or until that time is reached nothing would be late: no pause, no partition that stands, no lease.
+        Or until that time is reached nothing would be late: no pause, no partition that stands, no state.
         """
         self._wall_ns = min(self._wall_ns, at_ns)
         if self._anchor is not None:
